@@ -1,0 +1,37 @@
+"""skalign: multimodal alignment as ordinary scikit-learn estimators."""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+# Public name -> the module that holds it; imported when first asked for, so that `import skalign` stays light.
+_HOMES = {
+    "CCA": "skalign.correlation",
+    "KernelCCA": "skalign.correlation",
+    "ProcrustesAligner": "skalign.correlation",
+    "ByView": "skalign.views",
+    "Domains": "skalign.views",
+    "Fuse": "skalign.views",
+    "PerView": "skalign.views",
+    "Precomputed": "skalign.views",
+    "SplitColumns": "skalign.views",
+    "Views": "skalign.views",
+    "select_view": "skalign.views",
+}
+_MODULES = ("correlation", "datasets", "metrics", "views")
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"skalign.{name}")
+    raise AttributeError(f"module 'skalign' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,146 @@
+"""The array namespace that code is written against, and the door to another device.
+
+Solvers are written once. numpy arrays go to scipy's LAPACK; tensors stay tensors, on the device where
+they are. Nothing here imports torch unless a tensor is met or a device is asked for.
+"""
+
+from __future__ import annotations
+
+import array_api_compat as aac
+import numpy as np
+import scipy.linalg as sla
+
+# Floating point operations below which carrying data to a GPU and back costs more than it saves.
+_WORTH_A_GPU = 5e9
+
+
+def is_tensor(x) -> bool:
+    """Whether `x` is an array of another library than numpy that computes by itself (a torch tensor, say)."""
+    return aac.is_array_api_obj(x) and not aac.is_numpy_array(x) and not _is_sparse(x)
+
+
+def _is_sparse(x) -> bool:
+    return aac.is_pydata_sparse_array(x)
+
+
+def namespace(*arrays):
+    """The array namespace that all `arrays` share."""
+    return aac.array_namespace(*arrays)
+
+
+def is_numpy(*arrays) -> bool:
+    """Whether all `arrays` are numpy arrays."""
+    return all(aac.is_numpy_array(a) for a in arrays)
+
+
+def to_numpy(x) -> np.ndarray:
+    """`x` as a numpy array, fetched from its device if it lies on one."""
+    if aac.is_torch_array(x):
+        return x.detach().cpu().numpy()
+    return np.asarray(x)
+
+
+def like(x, reference):
+    """`x` in the namespace and on the device of `reference`; its dtype stays as it is."""
+    if is_numpy(reference):
+        return to_numpy(x)
+    return namespace(reference).asarray(x, device=aac.device(reference))
+
+
+def float_dtype(x):
+    """The dtype in which results for `x` are given: float32 stays float32, half precision becomes it, all else float64."""
+    xp = namespace(x)
+    small = {xp.float32} | {getattr(xp, name) for name in ("float16", "bfloat16") if hasattr(xp, name)}
+    return xp.float32 if x.dtype in small else xp.float64
+
+
+def astype(x, dtype):
+    """`x` as `dtype`, without a copy when it is that already."""
+    return namespace(x).astype(x, dtype, copy=False)
+
+
+# --- linear algebra that the array standard lacks, or that scipy does better ---------------------------------------
+
+
+def cholesky(A):
+    """The lower Cholesky factor of `A`, or None when `A` is not positive definite."""
+    try:
+        if is_numpy(A):
+            return sla.cholesky(A, lower=True, check_finite=False)
+        return namespace(A).linalg.cholesky(A)
+    except (np.linalg.LinAlgError, RuntimeError):  # torch's LinAlgError is a RuntimeError
+        return None
+
+
+def solve_triangular(L, B, *, transpose=False):
+    """``inv(L) @ B`` for a lower triangular `L`, or ``inv(L.T) @ B`` with ``transpose=True``."""
+    if is_numpy(L, B):
+        return sla.solve_triangular(L, B, lower=True, trans=int(transpose), check_finite=False)
+    xp = namespace(L, B)
+    A = L.T if transpose else L
+    if aac.is_torch_array(L):
+        return xp.linalg.solve_triangular(A, B, upper=transpose)
+    return xp.linalg.solve(A, B)
+
+
+def svd(A):
+    """The thin singular value decomposition ``(U, s, Vt)``, largest values first."""
+    if is_numpy(A):
+        try:
+            return sla.svd(A, full_matrices=False, check_finite=False)
+        except np.linalg.LinAlgError:  # divide and conquer can fail to converge where the slower driver does not
+            return sla.svd(A, full_matrices=False, check_finite=False, lapack_driver="gesvd")
+    return tuple(namespace(A).linalg.svd(A, full_matrices=False))
+
+
+def eigh(A):
+    """Eigenvalues and eigenvectors of a symmetric `A`, largest values first."""
+    if is_numpy(A):
+        values, vectors = sla.eigh(A, check_finite=False, driver="evd")
+        return values[::-1], vectors[:, ::-1]
+    xp = namespace(A)
+    values, vectors = xp.linalg.eigh(A)
+    return xp.flip(values), xp.flip(vectors, axis=1)
+
+
+# --- devices --------------------------------------------------------------------------------------------------------
+
+
+def resolve_device(device, work=0.0):
+    """Where numpy input is to be computed on: a torch device name, or None to stay with numpy.
+
+    Parameters
+    ----------
+    device : {None, "auto", "cpu"} or str
+        None and "cpu" stay with numpy. "auto" takes a CUDA device when torch sees one and `work` is worth the trip.
+        Any other name ("cuda", "cuda:1") is a demand.
+    work : float
+        Floating point operations, by order of magnitude.
+
+    Raises
+    ------
+    ValueError
+        When the device asked for is not there.
+    """
+    if device is None or device == "cpu" or (device == "auto" and work < _WORTH_A_GPU):
+        return None
+    try:
+        import torch
+    except ImportError as error:
+        if device == "auto":
+            return None
+        raise ValueError(f"device={device!r} needs torch, which is not installed.") from error
+    if torch.cuda.is_available():
+        return "cuda" if device == "auto" else device
+    if device == "auto":
+        return None
+    raise ValueError(f"device={device!r} asked for, but torch sees no CUDA device here. device='auto' uses one if present.")
+
+
+def to_device(x, device):
+    """`x` on `device` as a torch tensor; tensors, and anything when `device` is None, stay as they are."""
+    if device is None or is_tensor(x):
+        return x
+    import torch
+
+    return torch.as_tensor(x, device=device)
