@@ -56,7 +56,8 @@ def block_lanczos(metric, step, start, k, tol):
     xp = namespace(start)
     n, width = start.shape
     G, P, H = start[:, :0], start[:, :0], start[:0, :0]
-    W, values, rotation = start, None, None
+    W = step(metric(start))  # without what S makes negligible, which the basis could not get rid of
+    values = rotation = None
     progress = []
     for steps_left in range(max(2 * n // (5 * width), 4), -1, -1):
         for _ in range(2):  # once leaves the rounding of what was removed
@@ -94,11 +95,11 @@ def block_lanczos(metric, step, start, k, tol):
     if values.shape[0] < k or float(values[k - 1]) < _TINY_VALUE * float(values[0]):
         return None
     # One more multiplication gives g the part that S makes negligible, which is in no basis. Then trust nothing above.
-    values, g = values[:k], step(P @ rotation[:, :k]) / values[:k]
+    g = step(P @ rotation[:, :k]) / values[:k]
     images = metric(g)
-    residuals = xp.linalg.vector_norm(step(images) - g * values, axis=0)
+    residuals = xp.linalg.vector_norm(step(images) - g * values[:k], axis=0)
     errors = _errors(residuals, values, xp.linalg.vector_norm(images, axis=0))
-    return (values, g, images) if np.max(errors) <= 10 * tol else None
+    return (values[:k], g, images) if np.max(errors) <= 10 * tol else None
 
 
 def _errors(residuals, values, norms):

@@ -168,11 +168,11 @@ def kernel_cca(kernels, shrinkages, n_components, *, solver="auto", tol=1e-8, rn
     if solver == "cholesky" and min(shrinkages) == 0:
         raise ValueError("solver='cholesky' needs shrinkage > 0 in every view; 'eigen' takes 0.")
     # Measured on one thread: the basis of the iteration grows to some 10 to 20 blocks, which must be fewer than n.
-    few = 20 * (n_components + _EXTRA) <= kernels[0].shape[0]
-    if solver == "cholesky" or (solver == "auto" and few and decompositions is None):
-        solution = (
-            _iterate(kernels, shrinkages, n_components, tol, rng) if min(shrinkages) >= _LEAST_SHRINKAGE else None
-        )
+    many_rows = kernels[0].shape[0] >= 20 * (n_components + _EXTRA)
+    if solver == "auto":
+        solver = "cholesky" if many_rows and decompositions is None else "eigen"
+    if solver == "cholesky" and min(shrinkages) >= _LEAST_SHRINKAGE:
+        solution = _iterate(kernels, shrinkages, n_components, tol, rng)
         if solution is not None:
             return solution
     return _decompose(decompositions or [kernel_eigen(K) for K in kernels], shrinkages, n_components)
@@ -192,8 +192,9 @@ def _decompose(decompositions, shrinkages, n_components):
                 f"of view {index}."
             )
         l = values / xp.sum(values)
-        spectra.append((l, (1 - c) * l + c))
-        halves.append(vectors * xp.sqrt(l / ((1 - c) * l + c)))  # U S^{1/2}
+        regularised = (1 - c) * l + c
+        spectra.append((l, regularised))
+        halves.append(vectors * xp.sqrt(l / regularised))  # U S^{1/2}
     values, parts = _top_components(halves, n_components)
     duals, variates = [], []
     for (l, regularised), u in zip(spectra, parts):
@@ -228,7 +229,7 @@ def _to_unit_variance(duals, variates, traces, n):
     return [a * (factor / trace) for a, factor, trace in zip(duals, factors, traces)]
 
 
-# --- by Cholesky factors and block Krylov iteration -----------------------------------------------------------------
+# --- by Cholesky factors and block Lanczos iteration ----------------------------------------------------------------
 
 
 def _iterate(kernels, shrinkages, n_components, tol, rng):
@@ -241,32 +242,30 @@ def _iterate(kernels, shrinkages, n_components, tol, rng):
         return None
     S = [_smoother(*view) for view in zip(kernels, shrinkages, traces, solves)]
     rng = np.random.RandomState(0) if rng is None else rng
-    start = like(rng.normal(size=((m - 1 if m == 2 else m) * n, min(n_components + _EXTRA, n))), kernels[0])
+    start = like(rng.normal(size=(n if m == 2 else m * n, min(n_components + _EXTRA, n))), kernels[0])
 
-    if m == 2:  # eliminate the second view: S_y S_x g_x = lambda^2 g_x
-        solution = block_lanczos(S[0], S[1], S[1](start), n_components, tol)
-        if solution is None:
-            return None
-        squares, g, p = solution
-        values = xp.sqrt(squares)
+    def split(stacked):
+        return [stacked[i * n : (i + 1) * n] for i in range(m)]
+
+    def smooth_each(g):
+        return xp.concat([S_i(g_i) for S_i, g_i in zip(S, split(g))], axis=0)
+
+    def sum_others(p):
+        parts = split(p)
+        total = sum(parts)
+        return xp.concat([total - part for part in parts], axis=0)
+
+    # Two views: with the second eliminated, S_y S_x g_x = lambda^2 g_x, and g_y = p_x / lambda.
+    metric, step = S if m == 2 else (smooth_each, sum_others)
+    solution = block_lanczos(metric, step, start, n_components, tol)
+    if solution is None:
+        return None
+    values, g, p = solution
+    if m == 2:
+        values = xp.sqrt(values)
         targets = [g, p / values]
     else:
-
-        def stacked_smoother(g):
-            return xp.concat([S_i(g_i) for S_i, g_i in zip(S, split(g))], axis=0)
-
-        def sum_of_others(p):
-            parts = split(p)
-            total = sum(parts)
-            return xp.concat([total - part for part in parts], axis=0)
-
-        def split(stacked):
-            return [stacked[i * n : (i + 1) * n] for i in range(m)]
-
-        solution = block_lanczos(stacked_smoother, sum_of_others, stacked_smoother(start), n_components, tol)
-        if solution is None:
-            return None
-        values, targets = solution[0], split(solution[1])
+        targets = split(g)
     duals = [solve(g) for solve, g in zip(solves, targets)]
     variates = [K @ a / trace for K, a, trace in zip(kernels, duals, traces)]
     return _to_unit_variance(duals, variates, traces, n), values

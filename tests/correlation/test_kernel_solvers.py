@@ -121,7 +121,7 @@ def test_no_shrinkage_is_ordinary_cca():
 @pytest.mark.parametrize(("n", "k"), [(5, 1), (12, 2), (60, 3), (300, 4)])
 def test_solvers_agree(kernel, duplicates, n, k):
     kernels = make_kernels(n, (5, 6), kernel, duplicates=duplicates)
-    for shrinkage in (1e-6, 1e-4, 1e-2, 0.1, 0.5, 0.9, 1.0):
+    for shrinkage in (1e-9, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 0.9, 1.0):
         a, values = kernel_cca(kernels, [shrinkage, shrinkage], k, solver="cholesky")
         b, expected = kernel_cca(kernels, [shrinkage, shrinkage], k, solver="eigen")
         assert_allclose(values, expected, atol=1e-8)

@@ -1,0 +1,170 @@
+"""Make one array from aligned Views."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .._backend import is_tensor, like, namespace
+from ._domains import Domains
+from ._rows import n_rows
+from ._views import Views
+
+
+class Fuse(TransformerMixin, BaseEstimator):
+    """Turn aligned Views, or Domains in one space, into one array for an ordinary estimator.
+
+    Parameters
+    ----------
+    how : "mean", "concat" or str, default="mean"
+        "mean" averages the views that are present, so that a pipeline fitted on several views predicts from one alone:
+        the default, because aligned views estimate the same thing. "concat" puts them side by side, in the order of
+        fit. The name of a view takes that view. Ignored on Domains, whose rows are stacked in row order.
+
+    Attributes
+    ----------
+    view_names_in_ : list of str or None
+        Views seen at fit; None when it was fitted on an array.
+    n_features_out_ : int
+        Width of the output.
+
+    Raises
+    ------
+    ValueError
+        When the views differ in width and are to be averaged, or when "concat" or a view by name misses one.
+
+    Notes
+    -----
+    A plain array passes through: what comes after an aligner fitted on two arrays is one already.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import Fuse, Views
+    >>> fuse = Fuse().fit(Views(a=np.zeros((2, 1)), b=np.ones((2, 1))))
+    >>> fuse.transform(Views(a=np.zeros((2, 1)), b=np.ones((2, 1)))).ravel().tolist()
+    [0.5, 0.5]
+    >>> fuse.transform(Views(b=np.ones((2, 1)))).ravel().tolist()
+    [1.0, 1.0]
+    """
+
+    def __init__(self, how="mean"):
+        self.how = how
+
+    def fit(self, X, y=None):
+        """Note the views and their widths.
+
+        Parameters
+        ----------
+        X : Views, Domains or array of shape (n_samples, n_features)
+            Aligned views.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        if not isinstance(X, (Views, Domains)):
+            self.view_names_in_, self._widths = None, {"": _table(X, "X").shape[1]}
+        else:
+            self._widths = {name: _table(view, f"View {name!r}").shape[1] for name, view in X.items()}
+            self.view_names_in_ = X.names
+            if self.how not in ("mean", "concat") and self.how not in X:
+                raise ValueError(f"how must be 'mean', 'concat' or one of the views {X.names}, got {self.how!r}.")
+            if (self.how == "mean" or isinstance(X, Domains)) and len(set(self._widths.values())) > 1:
+                raise ValueError(
+                    f"Only views of one width can be averaged or stacked; the widths are {self._widths}. "
+                    "Align them first, or use Fuse('concat')."
+                )
+        side_by_side = self.how == "concat" and isinstance(X, Views)
+        self.n_features_out_ = sum(self._widths.values()) if side_by_side else self._width()
+        return self
+
+    def _width(self):
+        return self._widths.get(self.how, next(iter(self._widths.values())))
+
+    def transform(self, X):
+        """Fuse the views into one array.
+
+        Parameters
+        ----------
+        X : Views, Domains or array of shape (n_samples, n_features)
+            Aligned views: any of those seen at fit for "mean".
+
+        Returns
+        -------
+        array of shape (n_samples, n_features_out_)
+        """
+        check_is_fitted(self)
+        if isinstance(X, Domains):
+            return self._stacked(X)
+        if not isinstance(X, Views):
+            return X
+        if self.view_names_in_ is None:
+            raise ValueError(f"Fuse was fitted on an array and is given the views {X.names}.")
+        if unknown := [name for name in X.names if name not in self.view_names_in_]:
+            raise ValueError(f"Fuse has not seen the views {unknown} at fit; it knows {self.view_names_in_}.")
+        wanted = {"mean": [n for n in self.view_names_in_ if n in X], "concat": self.view_names_in_}
+        wanted = wanted.get(self.how, [self.how])
+        if missing := [name for name in wanted if name not in X]:
+            raise ValueError(f"Fuse({self.how!r}) needs the views {missing}, which are missing.")
+        tables = []
+        for name in wanted:
+            table = _table(X[name], f"View {name!r}")
+            if table.shape[1] != self._widths[name]:
+                raise ValueError(f"View {name!r} has {table.shape[1]} columns; at fit it had {self._widths[name]}.")
+            tables.append(table)
+        if len(tables) == 1:
+            return tables[0]
+        if any(sp.issparse(table) for table in tables):
+            return sp.hstack(tables, format="csr") if self.how == "concat" else sum(tables) / len(tables)
+        xp = namespace(*tables)
+        return xp.concat(tables, axis=1) if self.how == "concat" else sum(tables) / len(tables)
+
+    def _stacked(self, domains):
+        tables = [_table(rows, f"Domain {name!r}") for name, rows in domains.items() if n_rows(rows)]
+        order = np.argsort(np.concatenate([domains.rows(name) for name in domains.names]), kind="stable")
+        xp = namespace(*tables)
+        return xp.take(xp.concat(tables, axis=0), like(order, tables[0]), axis=0)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names ``fuse0``, ``fuse1``, ...; for "concat" and a view by name ``view__fuse0``, ...
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn's pipelines.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        if self.view_names_in_ is None or self.how == "mean" or self.how not in ("concat", *self.view_names_in_):
+            return np.asarray([f"fuse{i}" for i in range(self.n_features_out_)], dtype=object)
+        chosen = self.view_names_in_ if self.how == "concat" else [self.how]
+        return np.asarray([f"{name}__fuse{i}" for name in chosen for i in range(self._widths[name])], dtype=object)
+
+    def _select_view(self, name):
+        if self.how == "concat":
+            raise ValueError("Fuse('concat') needs every view: no one-view pipeline can replace it.")
+        if self.how not in ("mean", name):
+            raise ValueError(f"Fuse({self.how!r}) takes another view than {name!r}.")
+        return "passthrough"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _table(view, label):
+    if not (is_tensor(view) or sp.issparse(view)):
+        view = np.asarray(view)
+    if len(view.shape) != 2:
+        raise ValueError(f"{label} is not a 2D table: its shape is {tuple(view.shape)}. Reshape your data.")
+    return view
