@@ -122,7 +122,8 @@ def kernel_cca(kernels, shrinkages, n_components, *, solver="auto", tol=1e-8, rn
     Parameters
     ----------
     kernels : list of m arrays of shape (n, n)
-        Centred positive semidefinite kernels (`center_kernel`), m >= 2. Not altered.
+        Centred positive semidefinite kernels (`center_kernel`), m >= 2. Not altered. Of an indefinite one "eigen"
+        leaves out the negative part, "cholesky" does not.
     shrinkages : sequence of m floats
         c of each view, in [0, 1].
     n_components : int

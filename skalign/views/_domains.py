@@ -140,10 +140,11 @@ class Domains(RowTable):
         **named_domains
             New rows for a domain, as many as it has.
         """
-        for name, rows in named_domains.items():
+        new = {name: one_row_per_sample(rows, f"Domain {name!r}") for name, rows in named_domains.items()}
+        for name, rows in new.items():
             if n_rows(rows) != len(self.rows(name)):
                 raise ValueError(f"Domain {name!r} has {len(self.rows(name))} rows, not {n_rows(rows)}.")
-        return self._of({**self._rows, **named_domains}, self._codes)
+        return self._of({**self._rows, **new}, self._codes)
 
     def _code(self, name):
         if name not in self._rows:

@@ -30,8 +30,8 @@ def row_positions(rows, n_rows):
         start, stop, step = rows.indices(n_rows)
         return slice(start, stop, step) if step > 0 else np.arange(start, stop, step)
     rows = to_numpy(rows) if is_tensor(rows) else np.asarray(rows)
-    if rows.size == 0:
-        rows = rows.reshape(-1).astype(np.intp)
+    if rows.size == 0 and rows.dtype.kind == "f":  # what numpy makes of an empty list
+        rows = rows.astype(np.intp)
     if rows.ndim > 1:
         raise IndexError(f"Rows are selected by a one-dimensional index, not by one of shape {rows.shape}.")
     if rows.dtype == bool:

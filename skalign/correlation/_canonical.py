@@ -1,0 +1,139 @@
+"""What the correlation family shares: input, variates, score."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._backend import like, namespace, resolve_device, to_device, to_numpy
+from ..base import PairedAlignerMixin, ViewEncoder
+from ..views._by_view import by_view
+
+
+class VariateEncoder(ViewEncoder):
+    """Base of encoders whose outputs are canonical variates, scaled by ``factors_``."""
+
+    def _set_variates(self, decoder, factors):
+        self.factors_ = factors
+        self.decoder_ = decoder
+        self.n_components_ = len(factors)
+
+    def _unscaled(self, Z):
+        factors = like(self.factors_, Z)
+        xp = namespace(Z)
+        return xp.where(factors == 0, 0.0, Z / xp.where(factors == 0, 1.0, factors))
+
+
+class CanonicalMixin(PairedAlignerMixin):
+    """Fitting, scoring and naming of estimators whose components are canonical variates."""
+
+    def _check_views(self, X, y, encoder, min_samples=2):
+        """Checked tables of all views on the device to compute on, and their fresh encoders, by name."""
+        views = self._open(X, y)
+        if len(views.names) < 2:
+            raise ValueError(f"{type(self).__name__} aligns two views or more; these have only {views.names}.")
+        check_choice("weighting", self.weighting, ("unit", "correlation"))
+        k = self.n_components
+        if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
+            raise ValueError(f"n_components must be None or a whole number of at least 1, got {k!r}.")
+        encoders = {name: encoder(view=name, owner=type(self).__name__) for name in views.names}
+        tables = {name: encoders[name].check(view, reset=True, min_samples=min_samples) for name, view in views.items()}
+        return tables, encoders
+
+    def _move(self, tables):
+        work = sum(float(np.prod(table.shape)) * min(table.shape) for table in tables.values())
+        device = resolve_device(self.device, work)
+        return {name: to_device(table, device) for name, table in tables.items()}
+
+    def _shrinkages(self, names, words=()):
+        shrinkages = by_view(self.shrinkage, names, "shrinkage")
+        for name, c in shrinkages.items():
+            if isinstance(c, str) and c in words:
+                continue
+            if not isinstance(c, Real) or isinstance(c, bool) or not 0 <= c <= 1:
+                allowed = "".join(f" or {word!r}" for word in words)
+                raise ValueError(f"shrinkage of view {name!r} must be in [0, 1]{allowed}, got {c!r}.")
+        return shrinkages
+
+    def _factors(self, correlations):
+        if self.weighting == "unit":
+            return np.ones_like(correlations)
+        return np.clip(correlations, 0.0, None)
+
+    def score(self, X, y=None):
+        """Sum of the canonical correlations of these rows, on held-out rows if they were held out.
+
+        Every component counts, so the score rises with each one that generalises and can be compared across
+        `n_components`; the mean would always choose a single component
+        (``alignment_scorer("mean_correlation")`` gives it). For three or more views a component counts by its mean
+        over the pairs of views.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Paired views, or the first of two.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view; ignored beside Views.
+
+        Returns
+        -------
+        float
+            At most the number of components. A variate that is constant on these rows counts 0.
+        """
+        check_is_fitted(self, "encoders_")
+        views = self._open(X, y, reset=False)
+        if len(views.names) < 2:
+            raise ValueError(f"score compares views of the same rows, but there is only {views.names}.")
+        if len(views) < 2:
+            raise ValueError(f"score needs at least 2 samples to correlate, got n_samples={len(views)}.")
+        variates = []
+        for name, view in views.items():
+            encoder = self._encoder(name)
+            variates.append(to_numpy(encoder._encode(encoder.check(view))))
+        return float(variate_correlations(variates).sum())
+
+
+def variate_correlations(variates):
+    """Correlation of every component, averaged over pairs of views.
+
+    Parameters
+    ----------
+    variates : list of arrays of shape (n_samples, k)
+        Outputs of every view.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+        0 where a variate is constant.
+    """
+    unit = []
+    for Z in variates:
+        Z = Z.astype(np.float64)
+        size = np.abs(Z).max(axis=0, initial=0.0)
+        Z -= Z.mean(axis=0)
+        norms = np.linalg.norm(Z, axis=0)
+        constant = norms <= 1e-14 * len(Z) * size
+        unit.append(np.where(constant, 0.0, Z / np.where(constant, 1.0, norms)))
+    return np.mean([(a * b).sum(axis=0) for a, b in combinations(unit, 2)], axis=0)
+
+
+def check_rank(n_components, ranks, why=""):
+    """The number of components to compute, or an error that names the view that does not have as many."""
+    name, least = min(ranks.items(), key=lambda item: item[1])
+    if least == 0:
+        raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+    if n_components is None:
+        return least
+    if n_components > least:
+        raise ValueError(f"n_components={n_components} is more than the rank {least} of view {name!r}{why}.")
+    return n_components
+
+
+def check_choice(parameter, value, choices):
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{parameter} must be one of {list(choices)}, got {value!r}.")
+
+

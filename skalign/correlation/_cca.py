@@ -1,0 +1,376 @@
+"""Linear canonical correlation analysis."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import combinations
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._backend import astype, float_dtype, like, namespace, to_numpy
+from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank
+from ._linear_solvers import SOLVERS, cross_blocks, sign_of_columns, top_components, whiten
+from ._moments import Moments, center, ledoit_wolf_shrinkage, oas_shrinkage, row_weights
+from ._significance import SignificanceMixin
+
+
+class LinearEncoder(VariateEncoder):
+    """A linear map of one view: ``(X - mean_) @ weights_ * factors_``.
+
+    Parameters
+    ----------
+    view, owner : str
+        The view and the class of the aligner.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    weights_ : ndarray of shape (n_features, n_components)
+        Weights that give variates of variance 1 (ddof 0).
+    factors_ : ndarray of shape (n_components,)
+        1, or the canonical correlations with ``weighting="correlation"``.
+    """
+
+    def _encode(self, X):
+        dtype = float_dtype(X)
+        X = astype(X, namespace(X).float64) - like(self.mean_, X)
+        return astype(X @ like(self.weights_ * self.factors_, X), dtype)
+
+    def _decode(self, Z):
+        return astype(self._unscaled(Z) @ like(self.decoder_, Z) + like(self.mean_, Z), float_dtype(Z))
+
+
+class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
+    r"""Canonical correlation analysis: linear maps of two or more views whose outputs correlate most.
+
+    Of all linear maps of the views, those whose k-th outputs (the canonical variates) have the largest correlation
+    while being uncorrelated with those before. The first thing to try on paired data: a closed form, fast, and with
+    ``shrinkage`` hard to beat on few samples of wide views. `KernelCCA` finds nonlinear relations.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of components. None takes all: the least rank of the views.
+    shrinkage : float, {"auto", "ledoit_wolf", "oas"}, mapping or ByView, default=0.0
+        c of the regularised covariance :math:`(1-c)\,C + c\,\frac{\mathrm{tr} C}{p} I` of every view. 0 is CCA, 1 is
+        partial least squares. The identity is scaled by the mean variance, so that c means the same in any unit of
+        measurement of the view. "ledoit_wolf" (or "auto") and "oas" estimate it from the data so that the covariance
+        matrix is estimated best; for the best correlations search it.
+    solver : {"auto", "cholesky", "svd", "gram", "randomized"}, default="auto"
+        "cholesky" works on covariance matrices, "svd" on the data (slower, exact for nearly collinear columns), "gram"
+        on inner products of rows (more columns than rows), "randomized" keeps the `randomized_rank` leading principal
+        components of views that are wider than that. "auto" is "cholesky", or "gram" where a view has at least as many
+        columns as rows, and goes over to "svd" where a scaled pivot falls under 1e-8.
+    weighting : {"unit", "correlation"}, default="unit"
+        Variance of the outputs: 1, or the squared canonical correlation, which is what retrieval by cosine wants.
+    randomized_rank : int, default=200
+        Principal components kept by "randomized".
+    device : {None, "auto", "cpu", "cuda"} or str, default=None
+        Where to compute on numpy input; None stays with numpy. "auto" takes a CUDA device where there is one and the
+        data are large. Tensors are computed on where they are.
+    random_state : int, RandomState instance or None, default=None
+        For "randomized" only.
+
+    Attributes
+    ----------
+    canonical_correlations_ : ndarray of shape (n_components,)
+        Correlation of the variates of the training rows; averaged over pairs for three or more views.
+    weights_ : dict of str to ndarray of shape (n_features, n_components)
+        By view. The largest weight of the first view is positive.
+    loadings_ : dict of str to ndarray of shape (n_features, n_components)
+        Correlations of the columns with the variates of their view; 0 for constant columns.
+    means_ : dict of str to ndarray of shape (n_features,)
+        Means of the columns.
+    explained_variance_ : dict of str to ndarray of shape (n_components,)
+        Variance of the view, in its units squared, that a regression on each variate explains.
+    explained_variance_ratio_ : dict of str to ndarray of shape (n_components,)
+        The same as a part of the total variance.
+    shrinkage_ : dict of str to float
+        The shrinkage that was used.
+    encoders_ : dict of str to LinearEncoder
+        One-view transformers.
+    n_samples_seen_ : int
+        Number of training rows with a positive weight.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, one sample, a constant view, or more components than a view has rank.
+
+    Warns
+    -----
+    UserWarning
+        When the views together have as many columns as there are samples and nothing is shrunk: then any two views
+        correlate perfectly.
+
+    See Also
+    --------
+    KernelCCA : Nonlinear maps.
+    ProcrustesAligner : Rotations only.
+
+    Notes
+    -----
+    For three or more views the sum of all covariances between views is maximised while the sum of the regularised
+    variances is fixed (multiset CCA [2]_); for two views this is CCA. Variances are of ddof 0, so that weights of 2
+    are the same as repeated rows. Sparse views are made dense: put TruncatedSVD into `PerView` for wide text.
+
+    References
+    ----------
+    .. [1] H. Hotelling, "Relations between two sets of variates", Biometrika 28, 1936.
+    .. [2] J. R. Kettenring, "Canonical analysis of several sets of variables", Biometrika 58(3), 1971.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_linnerud
+    >>> from skalign import CCA, Views
+    >>> data = load_linnerud()
+    >>> cca = CCA().fit(Views(exercise=data.data, body=data.target))
+    >>> cca.canonical_correlations_.round(6).tolist()
+    [0.795608, 0.200556, 0.07257]
+    >>> cca.transform(Views(body=data.target))["body"].shape
+    (20, 3)
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        shrinkage=0.0,
+        solver="auto",
+        weighting="unit",
+        randomized_rank=200,
+        device=None,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.shrinkage = shrinkage
+        self.solver = solver
+        self.weighting = weighting
+        self.randomized_rank = randomized_rank
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit to paired views.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Paired views, or the first of two.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view. Beside Views it is labels, and ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples; whole numbers are the same as repeated rows.
+
+        Returns
+        -------
+        self
+        """
+        check_choice("solver", self.solver, SOLVERS)
+        tables, encoders = self._check_views(X, y, LinearEncoder)
+        shrinkages = self._shrinkages(list(tables), ("auto", "ledoit_wolf", "oas"))
+        tables = self._move(tables)
+        first = next(iter(tables.values()))
+        weights = row_weights(sample_weight, first.shape[0], first)
+        n_rows = first.shape[0] if weights is None else int(namespace(weights).sum(weights > 0))
+        weight = float(n_rows if weights is None else namespace(weights).sum(weights))
+        centered, means = zip(*(center(table, weights) for table in tables.values()))
+        narrow = all(X.shape[1] < X.shape[0] for X in centered) and self.solver != "randomized"
+        moments = Moments.of(centered, means, weight, n_rows) if narrow else None
+        self._solve(encoders, shrinkages, moments, centered, means, weight, n_rows)
+        self._moments = moments
+        return self
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on with more rows: means and co-moments are updated exactly, in memory that does not grow.
+
+        Until the rows seen determine `n_components` components the estimator is not fitted. A chunk that is refused
+        changes nothing. Works on covariance matrices whatever `solver` is.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Rows of the same views as before; one row is enough.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self
+        """
+        before, door = getattr(self, "_moments", None), getattr(self, "_two_arrays", None)
+        if before is None and hasattr(self, "encoders_"):
+            raise ValueError("This fit kept no co-moments (a view has as many columns as rows): start with partial_fit.")
+        try:
+            tables, encoders = self._check_views(X, y, LinearEncoder, min_samples=1)
+            shrinkages = self._shrinkages(list(tables), ("oas",))
+            widths = {name: table.shape[1] for name, table in tables.items()}
+            if before is not None and widths != self._widths:
+                raise ValueError(f"This chunk has views of widths {widths}; those before had {self._widths}.")
+            if self.n_components is not None:
+                check_rank(self.n_components, widths)
+            tables = self._move(tables)
+            first = next(iter(tables.values()))
+            weights = row_weights(sample_weight, first.shape[0], first)
+        except (TypeError, ValueError):
+            self._two_arrays = door
+            raise
+        n_rows = first.shape[0] if weights is None else int(namespace(weights).sum(weights > 0))
+        weight = float(n_rows if weights is None else namespace(weights).sum(weights))
+        centered, means = zip(*(center(table, weights) for table in tables.values()))
+        moments = Moments.of(centered, means, weight, n_rows)
+        self._moments = moments if before is None else before.merged(moments)
+        self._widths = widths
+        if self._moments.n_rows > max(self.n_components or 1, 1):
+            try:
+                self._solve(
+                    encoders, shrinkages, self._moments, None, self._moments.means, self._moments.weight,
+                    self._moments.n_rows,
+                )
+            except ValueError:  # the rows so far do not have the rank: later ones may
+                vars(self).pop("encoders_", None)
+        return self
+
+    def _solve(self, encoders, shrinkages, moments, centered, means, weight, n_rows):
+        names, rng = list(encoders), check_random_state(self.random_state)
+        data = [None] * len(names) if centered is None else centered
+        whitenings, traces, used = [], [], {}
+        for i, name in enumerate(names):
+            xp = namespace(means[i])
+            C = moments.covariance(i, i) if moments is not None else None
+            trace = moments.trace(i) if moments is not None else float(xp.sum(data[i] ** 2)) / weight
+            if not trace > 0:
+                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            c = used[name] = _chosen(shrinkages[name], data[i], C, weight)
+            mu = trace / means[i].shape[0]
+            traces.append(trace)
+            whitenings.append(whiten(data[i], C, weight, c, mu, self.solver, self.randomized_rank, rng))
+        ranks = {name: min(w.rank, n_rows - 1) for name, w in zip(names, whitenings)}
+        k = check_rank(self.n_components, ranks)
+        _warn_if_void(used, ranks, n_rows)
+        blocks = cross_blocks(whitenings, centered, moments, weight)
+        coefficients, values = top_components(blocks, [w.rank for w in whitenings], k)
+        statistics = _Variates(whitenings, coefficients, centered, moments, weight)
+        signs = sign_of_columns(statistics.weights[0])
+
+        self.shrinkage_ = used
+        self.n_samples_seen_ = n_rows
+        self.canonical_correlations_ = np.clip(statistics.correlations(), -1.0, 1.0)
+        self._ranks, self._values = ranks, to_numpy(values)
+        self._all_values = self._values if len(names) > 2 else np.linalg.svd(to_numpy(blocks[0, 1]), compute_uv=False)
+        factors = self._factors(self.canonical_correlations_)
+        self.weights_, self.loadings_, self.means_ = {}, {}, {}
+        self.explained_variance_, self.explained_variance_ratio_, self._predictors = {}, {}, {}
+        for i, (name, encoder) in enumerate(encoders.items()):
+            encoder.mean_ = self.means_[name] = to_numpy(means[i])
+            encoder.weights_ = self.weights_[name] = to_numpy(statistics.weights[i]) * signs
+            covariance, spread = statistics.with_columns(i, i) * signs, statistics.column_spread(i)
+            self.loadings_[name] = covariance / np.where(spread > 0, spread, 1.0)[:, None]
+            self.explained_variance_[name] = (covariance**2).sum(axis=0)
+            self.explained_variance_ratio_[name] = self.explained_variance_[name] / traces[i]
+            within = statistics.within(i) * signs * signs[:, None]
+            for j, other in enumerate(names):
+                target = statistics.with_columns(j, i) * signs if j != i else covariance
+                self._predictors[name, other] = np.linalg.lstsq(within, target.T, rcond=None)[0]
+            encoder._set_variates(self._predictors[name, name], factors)
+        self.encoders_ = encoders
+
+    def predict(self, X):
+        """Predict the other views from one, by regression on its variates.
+
+        Parameters
+        ----------
+        X : Views with one view, or array-like of shape (n_samples, n_features)
+            A plain array is the first of two.
+
+        Returns
+        -------
+        Views, or array of shape (n_samples, n_features_y)
+            The other views, or the second of two.
+        """
+        from ..views import Views
+
+        check_is_fitted(self, "encoders_")
+        if not isinstance(X, Views):
+            self._need_two_arrays("predict")
+            return self._predict_view("x", "y", X)
+        if len(X.names) != 1:
+            raise ValueError(f"predict takes one view and gives the others; it was given {X.names}.")
+        (name, view), = X.items()
+        self._encoder(name)
+        return Views({other: self._predict_view(name, other, view) for other in self.encoders_ if other != name})
+
+    def _predict_view(self, name, other, view):
+        encoder = self.encoders_[name]
+        X = encoder.check(view)
+        Z = (astype(X, namespace(X).float64) - like(encoder.mean_, X)) @ like(encoder.weights_, X)
+        Y = Z @ like(self._predictors[name, other], Z) + like(self.means_[other], Z)
+        return astype(Y, float_dtype(X))
+
+
+class _Variates:
+    """Second moments of the variates, from moments where those are exact enough and from the rows otherwise."""
+
+    def __init__(self, whitenings, coefficients, centered, moments, weight):
+        self.centered, self.moments, self.weight = centered, moments, weight
+        self.weights = [w.back(A) for w, A in zip(whitenings, coefficients)]
+        exact = moments is not None and all(w.scores is None for w in whitenings)
+        self.scores = None if exact else [
+            X @ W if w.scores is None else w.scores @ A
+            for X, W, w, A in zip(centered, self.weights, whitenings, coefficients)
+        ]
+        for i, W in enumerate(self.weights):
+            xp = namespace(W)
+            variance = xp.linalg.diagonal(self._between(i, i))
+            scale = xp.where(variance > 0, 1.0 / xp.sqrt(xp.where(variance > 0, variance, 1.0)), 0.0)
+            self.weights[i] = W * scale
+            if self.scores is not None:
+                self.scores[i] = self.scores[i] * scale
+
+    def _between(self, i, j):
+        if self.scores is not None:
+            return self.scores[i].T @ self.scores[j] / self.weight
+        return self.weights[i].T @ (self.moments.covariance(i, j) @ self.weights[j])
+
+    def within(self, i):
+        return to_numpy(self._between(i, i))
+
+    def correlations(self):
+        pairs = combinations(range(len(self.weights)), 2)
+        return np.mean([np.diagonal(to_numpy(self._between(i, j))) for i, j in pairs], axis=0)
+
+    def with_columns(self, i, j):
+        """Covariance of the columns of view i with the variates of view j, shape (p_i, k)."""
+        if self.scores is not None:
+            return to_numpy(self.centered[i].T @ self.scores[j]) / self.weight
+        return to_numpy(self.moments.covariance(i, j) @ self.weights[j])
+
+    def column_spread(self, i):
+        if self.moments is not None:
+            return np.sqrt(np.diagonal(to_numpy(self.moments.covariance(i, i))))
+        return np.linalg.norm(to_numpy(self.centered[i]), axis=0) / self.weight**0.5
+
+
+def _chosen(shrinkage, X, C, weight):
+    if shrinkage in ("auto", "ledoit_wolf"):
+        return ledoit_wolf_shrinkage(X, weight)
+    if shrinkage == "oas":
+        return oas_shrinkage(X.T @ X / weight if C is None else C, weight)
+    return float(shrinkage)
+
+
+def _warn_if_void(shrinkages, ranks, n_rows):
+    free = sorted((ranks[name] for name, c in shrinkages.items() if c == 0), reverse=True)
+    if (free and free[0] >= n_rows - 1) or sum(free[:2]) >= n_rows:
+        warnings.warn(
+            f"Without shrinkage, views of ranks {ranks} correlate perfectly on {n_rows} samples whatever they hold: "
+            "the correlations mean nothing. Set shrinkage > 0, reduce the views (PCA in PerView), or get more samples.",
+            UserWarning,
+            stacklevel=4,
+        )

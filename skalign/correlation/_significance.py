@@ -1,0 +1,141 @@
+"""Are the canonical correlations more than chance?"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+
+def wilks_test(correlations, n_samples, n_features_x, n_features_y, method="rao"):
+    """Tests that the k-th and all later canonical correlations are zero, for every k.
+
+    Parameters
+    ----------
+    correlations : array of shape (min(n_features_x, n_features_y),)
+        All canonical correlations of an unregularised fit, largest first.
+    n_samples : int
+        Number of independent rows.
+    n_features_x, n_features_y : int
+        Ranks of the views.
+    method : {"rao", "bartlett"}, default="rao"
+        Rao's F, exact where a view has one or two columns, or Bartlett's chi-squared approximation.
+
+    Returns
+    -------
+    Bunch
+        Arrays ``wilks_lambda``, ``statistic`` (F or chi-squared), ``df1``, ``df2`` (infinite for "bartlett") and
+        ``p_value``, one entry for each k. The p-values suppose normal data in at least one view.
+
+    References
+    ----------
+    .. [1] M. S. Bartlett, "The general canonical correlation distribution", Annals of Mathematical Statistics 18, 1947.
+    .. [2] C. R. Rao, "Linear Statistical Inference and Its Applications", 2nd ed., section 8c, 1973.
+
+    Examples
+    --------
+    >>> wilks_test([0.795608, 0.200556, 0.072570], 20, 3, 3).p_value.round(4).tolist()
+    [0.0635, 0.9491, 0.7748]
+    """
+    if method not in ("rao", "bartlett"):
+        raise ValueError(f"method must be 'rao' or 'bartlett', got {method!r}.")
+    r = np.asarray(correlations, dtype=np.float64)
+    n, p, q = n_samples, n_features_x, n_features_y
+    if n <= p + q:
+        raise ValueError(f"n_samples={n} is too few: the test needs more rows than both views have columns ({p + q}).")
+    k = np.arange(min(p, q))
+    lambdas = np.cumprod((1.0 - np.minimum(r[: len(k)], 1.0) ** 2)[::-1])[::-1]
+    a, b = p - k, q - k  # what is left of the views after k components
+    df1 = (a * b).astype(float)
+    m = n - 1.5 - (p + q) / 2
+    with np.errstate(divide="ignore"):
+        if method == "bartlett":
+            statistic, df2 = -m * np.log(lambdas), np.full(len(k), np.inf)
+            p_value = stats.chi2.sf(statistic, df1)
+        else:
+            square = a**2 + b**2 - 5
+            s = np.where(square > 0, np.sqrt(np.maximum(a**2 * b**2 - 4, 0) / np.where(square > 0, square, 1)), 1.0)
+            s = np.where(s > 0, s, 1.0)
+            df2 = m * s - df1 / 2 + 1
+            root = lambdas ** (1 / s)
+            statistic = (1 - root) / root * df2 / df1
+            p_value = stats.f.sf(statistic, df1, df2)
+    return Bunch(wilks_lambda=lambdas, statistic=statistic, df1=df1, df2=df2, p_value=p_value)
+
+
+class SignificanceMixin:
+    """Parametric and permutation tests for two-view linear CCA."""
+
+    def wilks_test(self, method="rao"):
+        """Tests that the k-th and all later canonical correlations are zero (see the module's `wilks_test`).
+
+        Parameters
+        ----------
+        method : {"rao", "bartlett"}, default="rao"
+            Rao's F or Bartlett's chi-squared approximation.
+
+        Returns
+        -------
+        Bunch
+            ``wilks_lambda``, ``statistic``, ``df1``, ``df2``, ``p_value``, each of shape (least rank of the views,).
+
+        Raises
+        ------
+        ValueError
+            After a fit with shrinkage, of three or more views, or of too few rows: no such theory exists there.
+        """
+        check_is_fitted(self, "encoders_")
+        if len(self.encoders_) != 2 or any(self.shrinkage_.values()) or self.solver == "randomized":
+            raise ValueError("Wilks' test is for two views without shrinkage; permutation_test has no such limits.")
+        return wilks_test(self._all_values, self.n_samples_seen_, *self._ranks.values(), method=method)
+
+    def permutation_test(self, X, y=None, n_permutations=999, random_state=None):
+        """p-values of every component by permuting the rows of the second view, for any shrinkage.
+
+        Component k is tested in what the k - 1 before it leave over, and the p-values do not fall with k, which keeps
+        the familywise error [1]_.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Two paired views, or the first of two; the training rows, or others.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view.
+        n_permutations : int, default=999
+            Number of permutations; the least p-value is ``1 / (n_permutations + 1)``.
+        random_state : int, RandomState instance or None, default=None
+            Source of the permutations.
+
+        Returns
+        -------
+        Bunch
+            ``statistic`` (minus the log of Wilks' lambda) and ``p_value``, each of shape (n_components,).
+
+        References
+        ----------
+        .. [1] A. M. Winkler et al., "Permutation inference for canonical correlation analysis", NeuroImage 220, 2020.
+        """
+        from sklearn.base import clone
+
+        if n_permutations < 1:
+            raise ValueError(f"n_permutations must be at least 1, got {n_permutations!r}.")
+        rng = check_random_state(random_state)
+        full = clone(self).set_params(n_components=None, weighting="unit").fit(X, y)
+        if len(full.encoders_) != 2:
+            raise ValueError("permutation_test compares two views.")
+        Zx, Zy = full._white_scores(X, y)
+        k = len(full.canonical_correlations_) if self.n_components is None else self.n_components
+        observed = _remaining(Zx, Zy, k)
+        at_least = np.ones(k)
+        for _ in range(n_permutations):
+            at_least += _remaining(Zx, Zy[rng.permutation(len(Zy))], k) >= observed - 1e-12
+        p_value = np.maximum.accumulate(at_least / (n_permutations + 1))
+        return Bunch(statistic=observed, p_value=p_value)
+
+
+def _remaining(Zx, Zy, k):
+    """Minus log lambda of the correlations that are left when the first 0, ..., k - 1 coordinates are taken away."""
+    M = Zx.T @ Zy / len(Zx)
+    values = [np.linalg.svd(M[i:, i:], compute_uv=False) for i in range(k)]
+    return np.array([-np.log1p(-np.minimum(s, 1 - 1e-15) ** 2).sum() for s in values])
