@@ -1,5 +1,6 @@
 """Settings of the whole test run: threads, backends, markers."""
 
+# ruff: noqa: E402
 import os
 
 # Before numpy is imported: BLAS reads these once. More threads than cores make small problems many times slower.

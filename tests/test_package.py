@@ -58,7 +58,8 @@ def test_every_public_name_is_documented(module, name):
     thing = getattr(importlib.import_module(module), name)
     if not (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)):
         return  # a constant: its comment is in the source
-    assert thing.__doc__ and thing.__doc__.strip()
+    assert thing.__doc__
+    assert thing.__doc__.strip()
     if inspect.isclass(thing):
         missing = [method for method, function in _public_methods(thing) if not inspect.getdoc(function)]
         assert not missing, f"{name} has public methods without a docstring: {missing}"

@@ -1,6 +1,7 @@
 """Maps that make views correlate."""
 
 from ._cca import CCA
+from ._kernel_cca import KernelCCA
 from ._significance import wilks_test
 
-__all__ = ["CCA", "wilks_test"]
+__all__ = ["CCA", "KernelCCA", "wilks_test"]

@@ -7,10 +7,11 @@ from sklearn.base import TransformerMixin, clone
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from ..base import wrap_output
 from ._domains import Domains
+from ._rows import RowTable
 from ._views import Views
 
 
@@ -134,7 +135,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         for name, (output, fitted) in zip(active, results):
             outputs[name], self.transformers_[name] = output, fitted
         self.view_names_in_ = X.names
-        self._n_features_out = {name: np.shape(output)[1:] for name, output in outputs.items()}
+        self._plain = {name: _column_names(X[name]) for name in kept if name not in active}
         return self._assemble(X, outputs)
 
     def transform(self, X):
@@ -166,7 +167,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         if isinstance(X, Domains):
             return X.replace(**outputs)
         for name in outputs:
-            if _is(self.transformers_[name], "passthrough") and np.ndim(outputs[name]) == 2:
+            if _is(self.transformers_[name], "passthrough") and _column_names(outputs[name]) is not None:
                 outputs[name] = wrap_output(self, outputs[name], X[name], lambda name=name: self._plain_names(name))
         return Views(outputs)
 
@@ -209,16 +210,15 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         return np.asarray(names, dtype=object)
 
     def _plain_names(self, name):
-        shape = self._n_features_out[name]
-        if len(shape) != 1:
+        if self._plain[name] is None:
             raise AttributeError(f"View {name!r} passes through and is no table: it has no feature names.")
-        return [f"x{i}" for i in range(shape[0])]
+        return self._plain[name]
 
     def _select_view(self, name):
         return self.transformers_[name]
 
     def _sk_visual_block_(self):
-        from sklearn.utils._repr_html.estimator import _VisualBlock
+        from sklearn.pipeline import _VisualBlock  # its home moved between versions
 
         names, steps = zip(*self._items) if self._items else ((), ())
         return _VisualBlock("parallel", list(steps), names=list(names), name_details=[str(step) for step in steps])
@@ -234,6 +234,14 @@ def _check_container(X):
             f"PerView takes Views or Domains, not a {type(X).__name__}: fit on Views(image=..., text=...); "
             "SplitColumns makes them from one table."
         )
+
+
+def _column_names(view):
+    """The columns of a view that is a table, x0, x1, ... where they have no names; None for anything else."""
+    if isinstance(view, RowTable) or len(getattr(view, "shape", ())) != 2:
+        return None
+    names = _get_feature_names(view)
+    return [f"x{i}" for i in range(view.shape[1])] if names is None else list(names)
 
 
 def _part(y, X, name):

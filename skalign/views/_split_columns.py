@@ -60,10 +60,12 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             raise ValueError("SplitColumns needs columns for each view: SplitColumns({'image': slice(0, 64), ...}).")
         check_view_names(self.columns)
         self.columns_ = {name: key(X) if callable(key) else key for name, key in self.columns.items()}
+        self._positions = {}
         for name, key in self.columns_.items():
             positions = [] if isinstance(key, str) and not hasattr(X, "columns") else _get_column_indices(X, key)
             if len(positions) == 0:
                 raise ValueError(f"View {name!r} gets no column of this table by {key!r}.")
+            self._positions[name] = positions
         return self
 
     def transform(self, X):
@@ -104,13 +106,7 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         check_is_fitted(self)
         table = np.asarray(getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)]))
-        names = []
-        for name, key in self.columns_.items():
-            if isinstance(key, str) or (isinstance(key, (list, np.ndarray)) and isinstance(key[0], str)):
-                chosen = np.atleast_1d(key)
-            else:
-                chosen = np.atleast_1d(table[key])
-            names += [f"{name}__{column}" for column in chosen]
+        names = [f"{name}__{column}" for name, positions in self._positions.items() for column in table[positions]]
         return np.asarray(names, dtype=object)
 
     def set_output(self, *, transform=None):

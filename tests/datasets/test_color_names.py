@@ -18,8 +18,10 @@ def colors():
 def test_shapes_and_types(colors):
     assert colors.rgb.shape == colors.lab.shape == (949, 3)
     assert colors.rgb.dtype == colors.lab.dtype == np.float64
-    assert colors.rgb.min() == 0 and colors.rgb.max() == 1
-    assert len(set(colors.names)) == 949 and all(type(name) is str for name in colors.names)
+    assert colors.rgb.min() == 0
+    assert colors.rgb.max() == 1
+    assert len(set(colors.names)) == 949
+    assert all(type(name) is str for name in colors.names)
 
 
 def test_views_hold_the_pairs(colors):
@@ -69,4 +71,5 @@ def test_each_call_gives_its_own_copy(colors):
 
 
 def test_description_states_source_and_licence(colors):
-    assert "XKCD" in colors.DESCR and "CC0" in colors.DESCR
+    assert "XKCD" in colors.DESCR
+    assert "CC0" in colors.DESCR

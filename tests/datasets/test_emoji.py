@@ -17,7 +17,8 @@ def emoji():
 def test_shapes_and_types(emoji):
     assert emoji.images.shape == (1359, 32, 32, 3)
     assert emoji.images.dtype == np.uint8
-    assert len(set(emoji.names)) == 1359 and all(type(name) is str for name in emoji.names)
+    assert len(set(emoji.names)) == 1359
+    assert all(type(name) is str for name in emoji.names)
 
 
 def test_views_hold_the_pairs(emoji):
@@ -28,14 +29,22 @@ def test_views_hold_the_pairs(emoji):
 
 
 def test_names_are_those_of_unicode_in_the_order_of_code_points(emoji):
-    points = [ord(unicodedata.lookup(name)) for name in emoji.names]
-    assert points == sorted(points)
+    points = [_code_point(name) for name in emoji.names]
+    known = [point for point in points if point is not None]
+    assert known == sorted(known)
+    assert len(known) > 1300  # older Pythons do not know the newest
 
 
-@pytest.mark.parametrize(("name", "channel"), [("red heart", 0), ("green heart", 1), ("blue heart", 2)])
+def _code_point(name):
+    try:
+        return ord(unicodedata.lookup(name))
+    except KeyError:
+        return None
+
+
+# "heavy black heart" is Unicode's name for the one that every font draws red.
+@pytest.mark.parametrize(("name", "channel"), [("heavy black heart", 0), ("green heart", 1), ("blue heart", 2)])
 def test_pictures_show_what_the_names_say(emoji, name, channel):
-    if name == "red heart":
-        name = "heavy black heart"  # Unicode's name for what every font draws red
     image = emoji.images[emoji.names.index(name)].astype(float)
     drawn = image[image.min(axis=2) < 200]
     assert drawn.mean(axis=0).argmax() == channel

@@ -1,0 +1,355 @@
+"""Kernel canonical correlation analysis."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_memory
+
+from .._backend import astype, is_tensor, like, namespace, to_numpy
+from ..views import Precomputed
+from ..views._by_view import by_view
+from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank, variate_correlations
+from ._kernel_maps import FourierFeatures, KernelRows, NystroemFeatures, check_kernel, in_blocks, resolve_gamma
+from ._kernel_solvers import center_kernel, kernel_cca, kernel_eigen
+from ._linear_solvers import cross_blocks, sign_of_columns, top_components, whiten
+from ._moments import Moments, center
+
+_DEFAULT_COMPONENTS = 10
+# Below this shrinkage the iterative solver tends to hand over to eigendecompositions, which are worth keeping.
+_KEEP_EIGEN = 1e-4
+
+
+class KernelEncoder(VariateEncoder):
+    """A nonlinear map of one view: ``(features_(X) @ weights_ - offset_) * factors_``.
+
+    Parameters
+    ----------
+    view, owner : str
+        The view and the class of the aligner.
+
+    Attributes
+    ----------
+    features_ : callable
+        Kernel with the training rows, or approximate features.
+    weights_ : ndarray of shape (n_features_out, n_components)
+        Weights of those: dual weights for the exact kernel.
+    offset_ : ndarray of shape (n_components,)
+        What centres the variates of the training rows.
+    factors_ : ndarray of shape (n_components,)
+        1, or the canonical correlations with ``weighting="correlation"``.
+    """
+
+    _accept_sparse = True
+    _kernel = None
+    rows_ = None
+
+    def check(self, X, *, reset=False, min_samples=1):
+        if reset:
+            self.rows_ = X.rows if isinstance(X, Precomputed) else None
+            self._fingerprint = X.fingerprint() if isinstance(X, Precomputed) else None
+        elif isinstance(X, Precomputed) and X.fingerprint() != self._fingerprint:
+            raise ValueError(
+                f"View {self.view!r}: this Precomputed holds another matrix than at fit. New samples are passed as a "
+                "plain rectangle k(new, training)."
+            )
+        if isinstance(X, Precomputed):
+            X = X.against(self.rows_)
+        return super().check(X, reset=reset, min_samples=min_samples)
+
+    def _encode(self, X):
+        dtype = namespace(X.data if sp.issparse(X) else X).float32
+        dtype = dtype if X.dtype == dtype else None
+        Z = in_blocks(self._variates, X, self.weights_.shape[0])
+        return Z if dtype is None else astype(Z, dtype)
+
+    def _variates(self, X):
+        F = self.features_(X)
+        return (F @ like(self.weights_, F) - like(self.offset_, F)) * like(self.factors_, F)
+
+    def _decode(self, Z):
+        if self.decoder_ is None:
+            raise ValueError(f"View {self.view!r} is known by its kernel alone: there are no rows to go back to.")
+        return self._unscaled(Z) @ like(self.decoder_, Z) + like(self.mean_, Z)
+
+
+class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
+    r"""Kernel canonical correlation analysis: nonlinear maps of two or more views whose outputs correlate most.
+
+    CCA in the feature spaces of kernels. Strong where samples are hundreds to a few thousands and relations are not
+    linear; ``approximation`` goes on to large numbers of samples.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of components. None takes 10, or as many as the views have.
+    kernel : str, callable, mapping or ByView, default="rbf"
+        "linear", "polynomial", "rbf", "exponential" (of the Euclidean distance), "laplacian" (of the city block
+        distance), "cosine", or a callable ``f(X, Y)`` that returns the whole matrix; see
+        `skalign.metrics.pairwise_similarity`. A view that is `Precomputed` is its own kernel whatever stands here;
+        "precomputed" takes a square array at fit and k(new, training) afterwards.
+    gamma : float, {"scale", "median"}, None, mapping or ByView, default="scale"
+        Scale of the kernel. "scale" is 1 / (n_features * X.var()), as in scikit-learn, and its counterpart for kernels
+        of plain distances; "median" makes the median distance the unit; None is 1 / n_features.
+    degree : float, mapping or ByView, default=3
+        Power of the polynomial kernel.
+    coef0 : float, mapping or ByView, default=1.0
+        Constant of the polynomial kernel.
+    shrinkage : float, mapping or ByView, default=0.1
+        c of the regularised variance :math:`a^\top [(1-c) K^2/n + c\,\kappa K] a` with :math:`\kappa = \mathrm{tr}K/n`,
+        the total variance in feature space: c means the same at any scale of the kernel. Down to 1e-6 is useful; 0
+        makes any two views correlate perfectly and warns.
+    approximation : {None, "nystroem", "rff"}, default=None
+        None is exact and takes memory quadratic in the samples. "nystroem" (any kernel) and "rff" (random Fourier
+        features for "rbf", "exponential" and "laplacian") are linear in them.
+    n_landmarks : int, default=500
+        Landmark rows for "nystroem", features for "rff".
+    solver : {"auto", "cholesky", "eigen"}, default="auto"
+        Of the exact problem: block Lanczos iteration over Cholesky factors, or full eigendecompositions.
+    weighting : {"unit", "correlation"}, default="unit"
+        Variance of the outputs: 1, or the squared canonical correlation, which is what retrieval by cosine wants.
+    memory : str or object with the joblib.Memory interface, default=None
+        Where to keep kernels and their eigendecompositions, so that a search over `shrinkage`, `n_components` or the
+        other view's kernel does not compute them again.
+    device : {None, "auto", "cpu", "cuda"} or str, default=None
+        Where to compute on numpy input; None stays with numpy.
+    random_state : int, RandomState instance or None, default=None
+        Landmarks, Fourier features, and the rows for the median distance.
+
+    Attributes
+    ----------
+    canonical_correlations_ : ndarray of shape (n_components,)
+        Correlation of the variates of the training rows; averaged over pairs for three or more views.
+    weights_ : dict of str to ndarray of shape (n_samples or n_landmarks, n_components)
+        Dual weights, or weights of the approximate features. The largest training variate of the first view is
+        positive in every component.
+    gamma_ : dict of str to float or None
+        The scale that was used.
+    encoders_ : dict of str to KernelEncoder
+        One-view transformers.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, one sample, a constant view, a kernel that is not square and symmetric, or more components
+        than a kernel has rank.
+
+    See Also
+    --------
+    CCA : Linear maps.
+
+    Notes
+    -----
+    With a linear kernel and shrinkage c this is `CCA` with shrinkage c' such that c'/(1-c') = p c/(1-c).
+    ``inverse_transform`` regresses the view on its variates.
+
+    References
+    ----------
+    .. [1] D. R. Hardoon, S. Szedmak, J. Shawe-Taylor, "Canonical correlation analysis: An overview with application to
+       learning methods", Neural Computation 16(12), 2004.
+    .. [2] F. R. Bach, M. I. Jordan, "Kernel independent component analysis", JMLR 3, 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import KernelCCA, Views
+    >>> angle = np.random.default_rng(0).uniform(0, 2 * np.pi, size=(200, 1))
+    >>> views = Views(angle=angle, point=np.hstack([np.cos(angle), np.sin(angle)]))
+    >>> aligner = KernelCCA(n_components=2).fit(views[:150])
+    >>> aligner.score(views[150:]) > 1.9
+    True
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        kernel="rbf",
+        gamma="scale",
+        degree=3,
+        coef0=1.0,
+        shrinkage=0.1,
+        approximation=None,
+        n_landmarks=500,
+        solver="auto",
+        weighting="unit",
+        memory=None,
+        device=None,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.kernel = kernel
+        self.gamma = gamma
+        self.degree = degree
+        self.coef0 = coef0
+        self.shrinkage = shrinkage
+        self.approximation = approximation
+        self.n_landmarks = n_landmarks
+        self.solver = solver
+        self.weighting = weighting
+        self.memory = memory
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Fit to paired views.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Paired views, or the first of two.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view. Beside Views it is labels, and ignored.
+
+        Returns
+        -------
+        self
+        """
+        check_choice("solver", self.solver, ("auto", "cholesky", "eigen"))
+        if self.approximation is not None:
+            check_choice("approximation", self.approximation, ("nystroem", "rff"))
+            if isinstance(self.n_landmarks, bool) or not self.n_landmarks >= 1:
+                raise ValueError(f"n_landmarks must be at least 1, got {self.n_landmarks!r}.")
+        tables, encoders = self._check_views(X, y, KernelEncoder)
+        shrinkages = list(self._shrinkages(list(tables)).values())
+        rng = check_random_state(self.random_state)
+        tables = self._move(tables)
+        maps = self._feature_maps(tables, encoders, rng)
+        n = next(iter(tables.values())).shape[0]
+        solve = self._solve_exact if self.approximation is None else self._solve_features
+        weights, offsets, variates = solve(tables, maps, shrinkages, n)
+
+        signs = sign_of_columns(variates[0])
+        variates = [to_numpy(Z) * signs for Z in variates]
+        self.canonical_correlations_ = np.clip(variate_correlations(variates), -1.0, 1.0)
+        factors = self._factors(self.canonical_correlations_)
+        self.gamma_, self.weights_ = {}, {}
+        for i, (name, encoder) in enumerate(encoders.items()):
+            encoder.features_ = maps[name]
+            encoder.weights_ = self.weights_[name] = to_numpy(weights[i]) * signs
+            encoder.offset_ = to_numpy(offsets[i]) * signs
+            encoder._set_variates(_decoder(encoder, tables[name], variates[i]), factors)
+            self.gamma_[name] = self._gammas[name]
+        del self._gammas
+        self.encoders_ = encoders
+        return self
+
+    def _feature_maps(self, tables, encoders, rng):
+        names = list(tables)
+        kernels = by_view(self.kernel, names, "kernel")
+        gammas, degrees = by_view(self.gamma, names, "gamma"), by_view(self.degree, names, "degree")
+        coef0s = by_view(self.coef0, names, "coef0")
+        self._gammas, maps = {}, {}
+        for name, X in tables.items():
+            kernel = "precomputed" if encoders[name].rows_ is not None else kernels[name]
+            check_kernel(kernel, gammas[name], name)
+            if kernel == "precomputed":
+                _check_precomputed(X, name, self.approximation)
+            gamma = None if kernel == "precomputed" else resolve_gamma(gammas[name], kernel, X, rng)
+            self._gammas[name] = gamma
+            if self.approximation == "nystroem":
+                maps[name] = NystroemFeatures(X, kernel, gamma, degrees[name], coef0s[name], self.n_landmarks, rng)
+            elif self.approximation == "rff":
+                maps[name] = FourierFeatures(X, kernel, gamma, self.n_landmarks, rng)
+            else:
+                maps[name] = KernelRows(X, kernel, gamma, degrees[name], coef0s[name])
+        return maps
+
+    def _solve_exact(self, tables, maps, shrinkages, n):
+        memory = check_memory(self.memory)
+        kernel_of, eigen_of = (memory.cache(f) for f in (_training_kernel, kernel_eigen))
+        kernels, column_means = zip(*(kernel_of(maps[name], X) for name, X in tables.items()))
+        for name, K in zip(tables, kernels):
+            if not float(namespace(K).linalg.trace(K)) > 0:
+                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+        k = min(_DEFAULT_COMPONENTS, n - 1) if self.n_components is None else self.n_components
+        check_rank(k, dict.fromkeys(tables, n - 1))
+        decompositions = None
+        keep = self.memory is not None and min(shrinkages) <= _KEEP_EIGEN
+        if self.solver == "eigen" or min(shrinkages) == 0 or keep or self.n_components is None:
+            decompositions = [eigen_of(K) for K in kernels] if self.solver != "cholesky" else None
+        if decompositions is not None:
+            ranks = {name: values.shape[0] for name, (values, _) in zip(tables, decompositions)}
+            k = min(k, check_rank(self.n_components, ranks))
+            if min(shrinkages) == 0:
+                _warn_if_void(shrinkages, ranks, n)
+        weights, _ = kernel_cca(kernels, shrinkages, k, solver=self.solver, decompositions=decompositions)
+        # Dual weights matter up to a constant only; without it new rows need no centring of their own.
+        weights = [a - namespace(a).mean(a, axis=0) for a in weights]
+        variates = [K @ a for K, a in zip(kernels, weights)]
+        return weights, [means @ a for means, a in zip(column_means, weights)], variates
+
+    def _solve_features(self, tables, maps, shrinkages, n):
+        centered, means = zip(*(center(in_blocks(maps[name], X, self.n_landmarks)) for name, X in tables.items()))
+        narrow = all(F.shape[1] < n for F in centered)
+        moments = Moments.of(centered, means, float(n), n) if narrow else None
+        whitenings = []
+        for i, (name, c) in enumerate(zip(tables, shrinkages)):
+            C = moments.covariance(i, i) if narrow else None
+            trace = float(namespace(centered[i]).sum(centered[i] ** 2)) / n
+            if not trace > 0:
+                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            whitenings.append(whiten(centered[i], C, float(n), c, trace, "auto", 0, None))
+        ranks = {name: min(w.rank, n - 1) for name, w in zip(tables, whitenings)}
+        k = check_rank(self.n_components, ranks)
+        k = min(k, _DEFAULT_COMPONENTS) if self.n_components is None else k
+        _warn_if_void(shrinkages, ranks, n)
+        blocks = cross_blocks(whitenings, centered, moments, float(n))
+        coefficients, _ = top_components(blocks, [w.rank for w in whitenings], k)
+        weights = [w.back(A) for w, A in zip(whitenings, coefficients)]
+        variates = [F @ W for F, W in zip(centered, weights)]
+        for i, Z in enumerate(variates):
+            xp = namespace(Z)
+            spread = xp.sqrt(xp.mean(Z**2, axis=0))
+            scale = xp.where(spread > 0, 1.0 / xp.where(spread > 0, spread, 1.0), 0.0)
+            weights[i], variates[i] = weights[i] * scale, Z * scale
+        return weights, [mean @ W for mean, W in zip(means, weights)], variates
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = isinstance(self.kernel, str) and self.kernel == "precomputed"
+        return tags
+
+
+def _training_kernel(features, X):
+    centered, column_means, _ = center_kernel(features(X))
+    return centered, column_means
+
+
+def _check_precomputed(K, name, approximation):
+    if approximation is not None:
+        raise ValueError(f"View {name!r} is a precomputed kernel: there is nothing to approximate in it.")
+    if sp.issparse(K):
+        raise ValueError(f"View {name!r}: a precomputed kernel must be dense.")
+    if K.shape[0] != K.shape[1]:
+        raise ValueError(
+            f"View {name!r}: a precomputed kernel must be square at fit, got shape {tuple(K.shape)}. Splitting takes "
+            "rows only: wrap the whole matrix as Precomputed(K), which is split both ways."
+        )
+    xp = namespace(K)
+    if float(xp.max(xp.abs(K - K.T))) > 1e-5 * float(xp.max(xp.abs(K))):
+        raise ValueError(f"View {name!r}: a precomputed kernel must be symmetric.")
+
+
+def _decoder(encoder, X, variates):
+    """Regression of the columns of a view on its variates; none where the view is a kernel."""
+    if isinstance(encoder.features_, KernelRows) and encoder.features_.kernel == "precomputed":
+        return None
+    X = X if sp.issparse(X) else to_numpy(X) if is_tensor(X) else X
+    encoder.mean_ = np.asarray(X.mean(axis=0), dtype=np.float64).ravel()
+    total = np.asarray(X.T @ variates).T - variates.sum(axis=0)[:, None] * encoder.mean_
+    return np.linalg.lstsq(variates.T @ variates, total, rcond=None)[0]
+
+
+def _warn_if_void(shrinkages, ranks, n):
+    if any(c == 0 and rank >= n - 1 for c, rank in zip(shrinkages, ranks.values())):
+        warnings.warn(
+            f"Without shrinkage a kernel of rank {max(ranks.values())} correlates perfectly with anything on {n} "
+            "samples: the correlations mean nothing. Set shrinkage > 0.",
+            UserWarning,
+            stacklevel=4,
+        )
