@@ -135,5 +135,3 @@ def check_rank(n_components, ranks, why=""):
 def check_choice(parameter, value, choices):
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{parameter} must be one of {list(choices)}, got {value!r}.")
-
-

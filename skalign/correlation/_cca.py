@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from itertools import combinations
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import astype, float_dtype, like, namespace, to_numpy
 from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank
 from ._linear_solvers import SOLVERS, cross_blocks, sign_of_columns, top_components, whiten
-from ._moments import Moments, center, ledoit_wolf_shrinkage, oas_shrinkage, row_weights
+from ._moments import SHRINKAGE_RULES, Moments, center, chosen_shrinkage, column_means, column_squares, row_weights
 from ._significance import SignificanceMixin
+from ._variates import Variates
 
 
 class LinearEncoder(VariateEncoder):
@@ -64,7 +64,7 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         "cholesky" works on covariance matrices, "svd" on the data (slower, exact for nearly collinear columns), "gram"
         on inner products of rows (more columns than rows), "randomized" keeps the `randomized_rank` leading principal
         components of views that are wider than that. "auto" is "cholesky", or "gram" where a view has at least as many
-        columns as rows, and goes over to "svd" where a scaled pivot falls under 1e-8.
+        columns as rows, and goes over to "svd" where a scaled pivot falls under 1e-6.
     weighting : {"unit", "correlation"}, default="unit"
         Variance of the outputs: 1, or the squared canonical correlation, which is what retrieval by cosine wants.
     randomized_rank : int, default=200
@@ -172,17 +172,16 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         """
         check_choice("solver", self.solver, SOLVERS)
         tables, encoders = self._check_views(X, y, LinearEncoder)
-        shrinkages = self._shrinkages(list(tables), ("auto", "ledoit_wolf", "oas"))
+        shrinkages = self._shrinkages(list(tables), SHRINKAGE_RULES)
         tables = self._move(tables)
-        first = next(iter(tables.values()))
-        weights = row_weights(sample_weight, first.shape[0], first)
-        n_rows = first.shape[0] if weights is None else int(namespace(weights).sum(weights > 0))
-        weight = float(n_rows if weights is None else namespace(weights).sum(weights))
-        centered, means = zip(*(center(table, weights) for table in tables.values()))
+        centered, origins, shifts, weight, n_rows = _centered(tables, sample_weight)
         narrow = all(X.shape[1] < X.shape[0] for X in centered) and self.solver != "randomized"
-        moments = Moments.of(centered, means, weight, n_rows) if narrow else None
+        moments = None
+        if narrow or self.solver == "cholesky":
+            moments = Moments.of(centered, origins, weight, n_rows, shifts)
+        means = [origin + shift for origin, shift in zip(origins, shifts)]
         self._solve(encoders, shrinkages, moments, centered, means, weight, n_rows)
-        self._moments = moments
+        self._moments, self._widths = moments, {name: table.shape[1] for name, table in tables.items()}
         return self
 
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -204,10 +203,13 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         -------
         self
         """
-        before, door = getattr(self, "_moments", None), getattr(self, "_two_arrays", None)
+        before, state = getattr(self, "_moments", None), dict(vars(self))
         if before is None and hasattr(self, "encoders_"):
-            raise ValueError("This fit kept no co-moments (a view has as many columns as rows): start with partial_fit.")
+            raise ValueError(
+                "This fit kept no co-moments, as a view had as many columns as rows: start with partial_fit."
+            )
         try:
+            check_choice("solver", self.solver, SOLVERS)
             tables, encoders = self._check_views(X, y, LinearEncoder, min_samples=1)
             shrinkages = self._shrinkages(list(tables), ("oas",))
             widths = {name: table.shape[1] for name, table in tables.items()}
@@ -215,24 +217,23 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
                 raise ValueError(f"This chunk has views of widths {widths}; those before had {self._widths}.")
             if self.n_components is not None:
                 check_rank(self.n_components, widths)
-            tables = self._move(tables)
-            first = next(iter(tables.values()))
-            weights = row_weights(sample_weight, first.shape[0], first)
-        except (TypeError, ValueError):
-            self._two_arrays = door
+            order = list(widths if before is None else self._widths)
+            encoders = {name: encoders[name] for name in order}
+            tables = self._move({name: tables[name] for name in order})
+            centered, origins, shifts, weight, n_rows = _centered(
+                tables, sample_weight, None if before is None else before.origins
+            )
+            moments = Moments.of(centered, origins, weight, n_rows, shifts)
+            if before is not None:
+                moments = before.merged(moments)
+        except Exception:
+            vars(self).clear()
+            vars(self).update(state)
             raise
-        n_rows = first.shape[0] if weights is None else int(namespace(weights).sum(weights > 0))
-        weight = float(n_rows if weights is None else namespace(weights).sum(weights))
-        centered, means = zip(*(center(table, weights) for table in tables.values()))
-        moments = Moments.of(centered, means, weight, n_rows)
-        self._moments = moments if before is None else before.merged(moments)
-        self._widths = widths
-        if self._moments.n_rows > max(self.n_components or 1, 1):
+        self._moments, self._widths = moments, {name: widths[name] for name in order}
+        if moments.n_rows > max(self.n_components or 1, 1):
             try:
-                self._solve(
-                    encoders, shrinkages, self._moments, None, self._moments.means, self._moments.weight,
-                    self._moments.n_rows,
-                )
+                self._solve(encoders, shrinkages, moments, None, moments.means, moments.weight, moments.n_rows)
             except ValueError:  # the rows so far do not have the rank: later ones may
                 vars(self).pop("encoders_", None)
         return self
@@ -244,10 +245,10 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         for i, name in enumerate(names):
             xp = namespace(means[i])
             C = moments.covariance(i, i) if moments is not None else None
-            trace = moments.trace(i) if moments is not None else float(xp.sum(data[i] ** 2)) / weight
+            trace = moments.trace(i) if moments is not None else float(xp.sum(column_squares(data[i]))) / weight
             if not trace > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
-            c = used[name] = _chosen(shrinkages[name], data[i], C, weight)
+            c = used[name] = chosen_shrinkage(shrinkages[name], data[i], C, weight)
             mu = trace / means[i].shape[0]
             traces.append(trace)
             whitenings.append(whiten(data[i], C, weight, c, mu, self.solver, self.randomized_rank, rng))
@@ -256,28 +257,27 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         _warn_if_void(used, ranks, n_rows)
         blocks = cross_blocks(whitenings, centered, moments, weight)
         coefficients, values = top_components(blocks, [w.rank for w in whitenings], k)
-        statistics = _Variates(whitenings, coefficients, centered, moments, weight)
+        statistics = Variates(whitenings, coefficients, centered, moments, weight)
         signs = sign_of_columns(statistics.weights[0])
 
         self.shrinkage_ = used
         self.n_samples_seen_ = n_rows
         self.canonical_correlations_ = np.clip(statistics.correlations(), -1.0, 1.0)
-        self._ranks, self._values = ranks, to_numpy(values)
-        self._all_values = self._values if len(names) > 2 else np.linalg.svd(to_numpy(blocks[0, 1]), compute_uv=False)
+        self._ranks, self._all_values = ranks, to_numpy(values)
         factors = self._factors(self.canonical_correlations_)
         self.weights_, self.loadings_, self.means_ = {}, {}, {}
         self.explained_variance_, self.explained_variance_ratio_, self._predictors = {}, {}, {}
         for i, (name, encoder) in enumerate(encoders.items()):
             encoder.mean_ = self.means_[name] = to_numpy(means[i])
             encoder.weights_ = self.weights_[name] = to_numpy(statistics.weights[i]) * signs
-            covariance, spread = statistics.with_columns(i, i) * signs, statistics.column_spread(i)
-            self.loadings_[name] = covariance / np.where(spread > 0, spread, 1.0)[:, None]
-            self.explained_variance_[name] = (covariance**2).sum(axis=0)
+            own, spread = statistics.with_columns(i, i), statistics.column_spread(i)
+            self.loadings_[name] = own * signs / np.where(spread > 0, spread, 1.0)[:, None]
+            self.explained_variance_[name] = (own**2).sum(axis=0)
             self.explained_variance_ratio_[name] = self.explained_variance_[name] / traces[i]
-            within = statistics.within(i) * signs * signs[:, None]
+            inverse = statistics.inverse_within(i, own)
             for j, other in enumerate(names):
-                target = statistics.with_columns(j, i) * signs if j != i else covariance
-                self._predictors[name, other] = np.linalg.lstsq(within, target.T, rcond=None)[0]
+                target = (own if j == i else statistics.with_columns(j, i)).T
+                self._predictors[name, other] = signs[:, None] * (target if inverse is None else inverse @ target)
             encoder._set_variates(self._predictors[name, name], factors)
         self.encoders_ = encoders
 
@@ -302,7 +302,7 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
             return self._predict_view("x", "y", X)
         if len(X.names) != 1:
             raise ValueError(f"predict takes one view and gives the others; it was given {X.names}.")
-        (name, view), = X.items()
+        ((name, view),) = X.items()
         self._encoder(name)
         return Views({other: self._predict_view(name, other, view) for other in self.encoders_ if other != name})
 
@@ -314,55 +314,16 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         return astype(Y, float_dtype(X))
 
 
-class _Variates:
-    """Second moments of the variates, from moments where those are exact enough and from the rows otherwise."""
-
-    def __init__(self, whitenings, coefficients, centered, moments, weight):
-        self.centered, self.moments, self.weight = centered, moments, weight
-        self.weights = [w.back(A) for w, A in zip(whitenings, coefficients)]
-        exact = moments is not None and all(w.scores is None for w in whitenings)
-        self.scores = None if exact else [
-            X @ W if w.scores is None else w.scores @ A
-            for X, W, w, A in zip(centered, self.weights, whitenings, coefficients)
-        ]
-        for i, W in enumerate(self.weights):
-            xp = namespace(W)
-            variance = xp.linalg.diagonal(self._between(i, i))
-            scale = xp.where(variance > 0, 1.0 / xp.sqrt(xp.where(variance > 0, variance, 1.0)), 0.0)
-            self.weights[i] = W * scale
-            if self.scores is not None:
-                self.scores[i] = self.scores[i] * scale
-
-    def _between(self, i, j):
-        if self.scores is not None:
-            return self.scores[i].T @ self.scores[j] / self.weight
-        return self.weights[i].T @ (self.moments.covariance(i, j) @ self.weights[j])
-
-    def within(self, i):
-        return to_numpy(self._between(i, i))
-
-    def correlations(self):
-        pairs = combinations(range(len(self.weights)), 2)
-        return np.mean([np.diagonal(to_numpy(self._between(i, j))) for i, j in pairs], axis=0)
-
-    def with_columns(self, i, j):
-        """Covariance of the columns of view i with the variates of view j, shape (p_i, k)."""
-        if self.scores is not None:
-            return to_numpy(self.centered[i].T @ self.scores[j]) / self.weight
-        return to_numpy(self.moments.covariance(i, j) @ self.weights[j])
-
-    def column_spread(self, i):
-        if self.moments is not None:
-            return np.sqrt(np.diagonal(to_numpy(self.moments.covariance(i, i))))
-        return np.linalg.norm(to_numpy(self.centered[i]), axis=0) / self.weight**0.5
-
-
-def _chosen(shrinkage, X, C, weight):
-    if shrinkage in ("auto", "ledoit_wolf"):
-        return ledoit_wolf_shrinkage(X, weight)
-    if shrinkage == "oas":
-        return oas_shrinkage(X.T @ X / weight if C is None else C, weight)
-    return float(shrinkage)
+def _centered(tables, sample_weight, origins=None):
+    """Centred views, the origins and shifts of their means, the sum of weights, and the number of rows that count."""
+    first = next(iter(tables.values()))
+    weights = row_weights(sample_weight, first.shape[0], first)
+    n_rows = first.shape[0] if weights is None else int(namespace(weights).sum(weights > 0))
+    weight = float(n_rows if weights is None else namespace(weights).sum(weights))
+    if origins is None:
+        origins = [column_means(X, weights) for X in tables.values()]
+    centered, shifts = zip(*(center(X, weights, origin) for X, origin in zip(tables.values(), origins)))
+    return centered, origins, shifts, weight, n_rows
 
 
 def _warn_if_void(shrinkages, ranks, n_rows):

@@ -20,6 +20,7 @@ from ._linear_solvers import cross_blocks, sign_of_columns, top_components, whit
 from ._moments import Moments, center
 
 _DEFAULT_COMPONENTS = 10
+_ROWS_FOR_RANK = 300
 # Below this shrinkage the iterative solver tends to hand over to eigendecompositions, which are worth keeping.
 _KEEP_EIGEN = 1e-4
 
@@ -266,15 +267,15 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         for name, K in zip(tables, kernels):
             if not float(namespace(K).linalg.trace(K)) > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
-        k = min(_DEFAULT_COMPONENTS, n - 1) if self.n_components is None else self.n_components
+        k = self._default_components(kernels, n) if self.n_components is None else self.n_components
         check_rank(k, dict.fromkeys(tables, n - 1))
         decompositions = None
         keep = self.memory is not None and min(shrinkages) <= _KEEP_EIGEN
-        if self.solver == "eigen" or min(shrinkages) == 0 or keep or self.n_components is None:
+        if self.solver == "eigen" or min(shrinkages) == 0 or keep:
             decompositions = [eigen_of(K) for K in kernels] if self.solver != "cholesky" else None
         if decompositions is not None:
             ranks = {name: values.shape[0] for name, (values, _) in zip(tables, decompositions)}
-            k = min(k, check_rank(self.n_components, ranks))
+            check_rank(k, ranks)
             if min(shrinkages) == 0:
                 _warn_if_void(shrinkages, ranks, n)
         weights, _ = kernel_cca(kernels, shrinkages, k, solver=self.solver, decompositions=decompositions)
@@ -282,6 +283,13 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         weights = [a - namespace(a).mean(a, axis=0) for a in weights]
         variates = [K @ a for K, a in zip(kernels, weights)]
         return weights, [means @ a for means, a in zip(column_means, weights)], variates
+
+    @staticmethod
+    def _default_components(kernels, n):
+        """As many as the views certainly have: the rank of a kernel of some of the rows bounds that of all."""
+        rows = np.unique(np.linspace(0, n - 1, min(n, _ROWS_FOR_RANK)).astype(int))
+        ranks = [kernel_eigen(center_kernel(K[rows][:, rows])[0])[0].shape[0] for K in kernels]
+        return max(1, min(_DEFAULT_COMPONENTS, *ranks))
 
     def _solve_features(self, tables, maps, shrinkages, n):
         centered, means = zip(*(center(in_blocks(maps[name], X, self.n_landmarks)) for name, X in tables.items()))

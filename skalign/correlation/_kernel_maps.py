@@ -20,7 +20,9 @@ _SHIFT_INVARIANT = ("rbf", "exponential", "laplacian")
 def check_kernel(kernel, gamma, view):
     """Raise unless `kernel` and `gamma` are such as `KernelCCA` documents."""
     if not callable(kernel) and kernel not in (*KERNELS, "precomputed"):
-        raise ValueError(f"kernel of view {view!r} must be callable or one of {[*KERNELS, 'precomputed']}, got {kernel!r}.")
+        raise ValueError(
+            f"kernel of view {view!r} must be callable or one of {[*KERNELS, 'precomputed']}, got {kernel!r}."
+        )
     if gamma is None or (isinstance(gamma, str) and gamma in ("scale", "median")):
         return
     if not isinstance(gamma, Real) or isinstance(gamma, bool) or not (gamma > 0 and np.isfinite(gamma)):

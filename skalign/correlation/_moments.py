@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._backend import astype, namespace
+from .._backend import astype, like, namespace, to_numpy
 
 _EPS = np.finfo(np.float64).eps
+SHRINKAGE_RULES = ("auto", "ledoit_wolf", "oas")
 
 
-def center(X, weights=None):
+def center(X, weights=None, origin=None):
     """Centre the columns of a view in float64, by two passes.
 
     Parameters
@@ -20,27 +21,48 @@ def center(X, weights=None):
         One view.
     weights : array of shape (n,), default=None
         Weight of every row.
+    origin : array of shape (p,), default=None
+        Point that the mean is measured from, in float64: near the data it keeps the digits that a large mean hides.
 
     Returns
     -------
     centered : array of shape (n, p)
         ``sqrt(w) * (X - mean)``, the one copy of the data; columns that are constant up to rounding are exactly zero.
     mean : array of shape (p,)
+        The mean, less `origin` where one is given.
     """
     xp = namespace(X)
-    n = X.shape[0]
-    share = xp.full(n, 1.0 / n, dtype=xp.float64, device=X.device) if weights is None else weights / xp.sum(weights)
-    centered = xp.astype(X, xp.float64, copy=True)
-    mean = share @ centered
-    centered -= mean
+    share = _shares(X, weights)
+    start = column_means(X, weights) if origin is None else origin
+    centered = X - start
     rest = share @ centered  # what rounding left of the first pass: felt where the mean is large beside the spread
-    centered -= rest
-    mean = mean + rest
-    spread = xp.max(xp.abs(centered), axis=0)
-    centered[:, spread <= 4 * _EPS * xp.abs(mean)] = 0.0
+    variance = share @ (centered * centered) if weights is not None else column_squares(centered) / X.shape[0]
+    variance = variance - rest**2
+    constant = variance <= (4 * _EPS * xp.abs(start + rest)) ** 2
+    if bool(xp.any(~constant & (rest**2 > 1e-20 * variance))):
+        centered -= rest
+    if bool(xp.any(constant)):
+        centered[:, constant] = 0.0
     if weights is not None:
         centered *= xp.sqrt(weights)[:, None]
-    return centered, mean
+    return centered, rest if origin is not None else start + rest
+
+
+def column_means(X, weights=None):
+    """Means of the columns in float64."""
+    return _shares(X, weights) @ astype(X, namespace(X).float64)
+
+
+def column_squares(X):
+    """Sums of squares of the columns, without another array of the size of `X`."""
+    return namespace(X).einsum("ij,ij->j", X, X)
+
+
+def _shares(X, weights):
+    xp = namespace(X)
+    if weights is None:
+        return xp.full(X.shape[0], 1.0 / X.shape[0], dtype=xp.float64, device=X.device)
+    return weights / xp.sum(weights)
 
 
 @dataclass
@@ -53,36 +75,46 @@ class Moments:
         Sum of the weights of the rows; their number without weights.
     n_rows : int
         Rows of a positive weight.
-    means : list of arrays of shape (p_i,)
-        Mean of every view.
+    origins : list of arrays of shape (p_i,)
+        Points near the data, fixed by the first rows.
+    shifts : list of arrays of shape (p_i,)
+        Means of every view less the origins.
     blocks : dict of (int, int) to array of shape (p_i, p_j)
         Sums of products of centred columns, for every i <= j.
     """
 
     weight: float
     n_rows: int
-    means: list
+    origins: list
+    shifts: list
     blocks: dict
 
     @classmethod
-    def of(cls, centered, means, weight, n_rows):
-        """The moments of views that `center` has centred."""
+    def of(cls, centered, origins, weight, n_rows, shifts=None):
+        """The moments of views that `center` has centred; without `shifts`, `origins` are their means."""
+        if shifts is None:
+            shifts = [0.0 * origin for origin in origins]
         m = len(centered)
         blocks = {(i, j): centered[i].T @ centered[j] for i in range(m) for j in range(i, m)}
-        return cls(weight, n_rows, list(means), blocks)
+        return cls(weight, n_rows, list(origins), list(shifts), blocks)
 
     def merged(self, other):
-        """The moments of the rows of both (Chan, Golub and LeVeque 1983); neither is altered."""
+        """The moments of the rows of both (Chan, Golub and LeVeque 1983), of the same origins; neither is altered."""
         weight = self.weight + other.weight
         step = other.weight / weight
-        shift = [b - a for a, b in zip(self.means, other.means)]
-        means = [a + step * s for a, s in zip(self.means, shift)]
+        gaps = [b - a for a, b in zip(self.shifts, other.shifts)]
+        shifts = [a + step * gap for a, gap in zip(self.shifts, gaps)]
         between = self.weight * step
         blocks = {
-            (i, j): self.blocks[i, j] + other.blocks[i, j] + between * shift[i][:, None] * shift[j][None, :]
+            (i, j): self.blocks[i, j] + other.blocks[i, j] + between * gaps[i][:, None] * gaps[j][None, :]
             for i, j in self.blocks
         }
-        return Moments(weight, self.n_rows + other.n_rows, means, blocks)
+        return Moments(weight, self.n_rows + other.n_rows, self.origins, shifts, blocks)
+
+    @property
+    def means(self):
+        """Mean of every view."""
+        return [origin + shift for origin, shift in zip(self.origins, self.shifts)]
 
     def covariance(self, i, j):
         """Covariance (ddof 0) of the columns of views i and j."""
@@ -90,11 +122,11 @@ class Moments:
 
     def trace(self, i):
         """Total variance of view i."""
-        xp = namespace(self.means[i])
+        xp = namespace(self.shifts[i])
         return float(xp.linalg.trace(self.blocks[i, i])) / self.weight
 
 
-def ledoit_wolf_shrinkage(centered, weight):
+def ledoit_wolf_shrinkage(centered, weight, covariance=None):
     """The shrinkage towards ``tr(C)/p I`` with the least expected squared error of the covariance matrix.
 
     Parameters
@@ -103,6 +135,8 @@ def ledoit_wolf_shrinkage(centered, weight):
         A view as `center` returns it.
     weight : float
         Sum of the weights.
+    covariance : array of shape (p, p), default=None
+        Its covariance, where it is at hand.
 
     Returns
     -------
@@ -116,13 +150,13 @@ def ledoit_wolf_shrinkage(centered, weight):
     """
     xp = namespace(centered)
     p = centered.shape[1]
-    squares = xp.sum(centered * centered, axis=1)
+    squares = xp.einsum("ij,ij->i", centered, centered)
     trace = float(xp.sum(squares)) / weight
     if not trace > 0:
         return 0.0
-    scaled = centered / trace**0.5  # squares of squares would overflow at large scales
-    small = scaled.T @ scaled if p <= centered.shape[0] else scaled @ scaled.T
-    norm = float(xp.sum(small * small)) / weight**2
+    if covariance is None:
+        covariance = (centered.T @ centered if p <= centered.shape[0] else centered @ centered.T) / weight
+    norm = float(xp.sum((covariance / trace) ** 2))
     fourth = float(xp.sum((squares / trace) ** 2)) / weight
     distance = norm - 1.0 / p
     error = min((fourth - norm) / weight, distance)
@@ -160,10 +194,17 @@ def oas_shrinkage(covariance, weight):
     return 1.0 if denominator <= 0 else min(numerator / denominator, 1.0)
 
 
+def chosen_shrinkage(shrinkage, X, C, weight):
+    """The shrinkage of one centred view, a number or by one of `SHRINKAGE_RULES`."""
+    if shrinkage in ("auto", "ledoit_wolf"):
+        return ledoit_wolf_shrinkage(X, weight, C)
+    if shrinkage == "oas":
+        return oas_shrinkage(X.T @ X / weight if C is None else C, weight)
+    return float(shrinkage)
+
+
 def row_weights(sample_weight, n, like_array):
     """Checked sample weights in the namespace of the data, or None."""
-    from .._backend import like, to_numpy
-
     if sample_weight is None:
         return None
     weights = np.asarray(to_numpy(sample_weight), dtype=np.float64)

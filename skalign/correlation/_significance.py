@@ -7,6 +7,11 @@ from scipy import stats
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend import to_numpy
+from ._canonical import VariateEncoder, check_rank
+from ._linear_solvers import whiten
+from ._moments import SHRINKAGE_RULES, center, chosen_shrinkage, column_squares
+
 
 def wilks_test(correlations, n_samples, n_features_x, n_features_y, method="rao"):
     """Tests that the k-th and all later canonical correlations are zero, for every k.
@@ -116,16 +121,10 @@ class SignificanceMixin:
         ----------
         .. [1] A. M. Winkler et al., "Permutation inference for canonical correlation analysis", NeuroImage 220, 2020.
         """
-        from sklearn.base import clone
-
         if n_permutations < 1:
             raise ValueError(f"n_permutations must be at least 1, got {n_permutations!r}.")
         rng = check_random_state(random_state)
-        full = clone(self).set_params(n_components=None, weighting="unit").fit(X, y)
-        if len(full.encoders_) != 2:
-            raise ValueError("permutation_test compares two views.")
-        Zx, Zy = full._white_scores(X, y)
-        k = len(full.canonical_correlations_) if self.n_components is None else self.n_components
+        Zx, Zy, k = self._canonical_scores(X, y)
         observed = _remaining(Zx, Zy, k)
         at_least = np.ones(k)
         for _ in range(n_permutations):
@@ -133,9 +132,39 @@ class SignificanceMixin:
         p_value = np.maximum.accumulate(at_least / (n_permutations + 1))
         return Bunch(statistic=observed, p_value=p_value)
 
+    def _canonical_scores(self, X, y):
+        """White scores of two views, all of them, in the order of the canonical components; and how many to test."""
+        from sklearn.base import clone
+
+        scratch = clone(self)
+        tables, _ = scratch._check_views(X, y, VariateEncoder)
+        if len(tables) != 2:
+            raise ValueError(f"permutation_test compares two views; these are {list(tables)}.")
+        shrinkages = scratch._shrinkages(list(tables), SHRINKAGE_RULES)
+        rng, scores = check_random_state(self.random_state), []
+        for name, table in scratch._move(tables).items():
+            centered, _ = center(table)
+            n, p = centered.shape
+            C = centered.T @ centered / n if p < n and self.solver != "randomized" else None
+            c = chosen_shrinkage(shrinkages[name], centered, C, n)
+            mu = float(column_squares(centered).sum()) / n / p
+            if not mu > 0:
+                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            white = whiten(centered, C, n, c, mu, self.solver, self.randomized_rank, rng)
+            scores.append(to_numpy(white.apply(centered.T).T if white.scores is None else white.scores))
+        Zx, Zy = scores
+        U, _, Vt = np.linalg.svd(Zx.T @ Zy / len(Zx))
+        k = check_rank(self.n_components, dict(zip(tables, (Zx.shape[1], Zy.shape[1]))))
+        return Zx @ U, Zy @ Vt.T, k
+
 
 def _remaining(Zx, Zy, k):
     """Minus log lambda of the correlations that are left when the first 0, ..., k - 1 coordinates are taken away."""
     M = Zx.T @ Zy / len(Zx)
-    values = [np.linalg.svd(M[i:, i:], compute_uv=False) for i in range(k)]
-    return np.array([-np.log1p(-np.minimum(s, 1 - 1e-15) ** 2).sum() for s in values])
+    if M.shape[0] > M.shape[1]:
+        M = M.T
+    left = np.empty(k)
+    for i in range(k):
+        sign, value = np.linalg.slogdet(np.eye(len(M) - i) - M[i:, i:] @ M[i:, i:].T)
+        left[i] = -value if sign > 0 else np.inf
+    return left

@@ -110,12 +110,7 @@ class Fuse(TransformerMixin, BaseEstimator):
         wanted = wanted.get(self.how, [self.how])
         if missing := [name for name in wanted if name not in X]:
             raise ValueError(f"Fuse({self.how!r}) needs the views {missing}, which are missing.")
-        tables = []
-        for name in wanted:
-            table = _table(X[name], f"View {name!r}")
-            if table.shape[1] != self._widths[name]:
-                raise ValueError(f"View {name!r} has {table.shape[1]} columns; at fit it had {self._widths[name]}.")
-            tables.append(table)
+        tables = [self._checked(X, name) for name in wanted]
         if len(tables) == 1:
             return tables[0]
         if any(sp.issparse(table) for table in tables):
@@ -123,9 +118,19 @@ class Fuse(TransformerMixin, BaseEstimator):
         xp = namespace(*tables)
         return xp.concat(tables, axis=1) if self.how == "concat" else sum(tables) / len(tables)
 
+    def _checked(self, X, name):
+        table = _table(X[name], f"View {name!r}")
+        if table.shape[1] != self._widths[name]:
+            raise ValueError(f"View {name!r} has {table.shape[1]} columns; at fit it had {self._widths[name]}.")
+        return table
+
     def _stacked(self, domains):
-        tables = [_table(rows, f"Domain {name!r}") for name, rows in domains.items() if n_rows(rows)]
+        if unknown := [name for name in domains.names if name not in self._widths]:
+            raise ValueError(f"Fuse has not seen the domains {unknown} at fit; it knows {self.view_names_in_}.")
+        tables = [self._checked(domains, name) for name, rows in domains.items() if n_rows(rows)]
         order = np.argsort(np.concatenate([domains.rows(name) for name in domains.names]), kind="stable")
+        if any(sp.issparse(table) for table in tables):
+            return sp.vstack(tables, format="csr")[order]
         xp = namespace(*tables)
         return xp.take(xp.concat(tables, axis=0), like(order, tables[0]), axis=0)
 

@@ -185,7 +185,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         """
         if transform is not None:
             self._sklearn_output_config = {"transform": transform}
-            for step in {**(self.transformers or {}), **getattr(self, "transformers_", {})}.values():
+            for step in [*(self.transformers or {}).values(), *getattr(self, "transformers_", {}).values()]:
                 _set_output(step, transform)
         return self
 

@@ -1,0 +1,367 @@
+"""Orthogonal Procrustes analysis: views are rotated on to each other."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from array_api_compat import device as device_of
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from .._backend import astype, float_dtype, like, namespace, resolve_device, svd, to_device, to_numpy
+from ..base import PairedAlignerMixin, ViewEncoder
+from ._canonical import check_choice, check_rank
+from ._linear_solvers import sign_of_columns
+from ._moments import center, row_weights
+
+_EPS = np.finfo(np.float64).eps
+
+
+class RotationEncoder(ViewEncoder):
+    """A rotation of one view: ``(X - mean_) @ weights_ * scale_``.
+
+    Parameters
+    ----------
+    view, owner : str
+        The view and the class of the aligner.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    weights_ : ndarray of shape (n_features, n_components)
+        Orthonormal rows, or orthonormal columns where the view is wider than the shared space.
+    scale_ : float
+        1 without ``scaling``.
+    n_components_ : int
+        Width of the shared space.
+    """
+
+    def _centered(self, X):
+        return astype(X, namespace(X).float64) - like(self.mean_, X)
+
+    def _encode(self, X):
+        return astype(self._centered(X) @ like(self.weights_ * self.scale_, X), float_dtype(X))
+
+    def _decode(self, Z):
+        X = astype(Z, namespace(Z).float64) @ like(self.weights_.T / self.scale_, Z) + like(self.mean_, Z)
+        return astype(X, float_dtype(Z))
+
+
+class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    r"""Orthogonal Procrustes analysis: rotate one view on to another, keeping all distances within it.
+
+    For views that are the same configuration seen from elsewhere: embeddings of two models or two languages, landmarks
+    of two shapes, neural recordings of two animals. The map cannot stretch or drop directions, so it hardly overfits;
+    `CCA` is the choice where only some directions are shared.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Width of the shared space. None is the widest view with ``widths="pad"``, and the least rank of the views with
+        ``widths="pca"``.
+    scaling : bool, default=False
+        Scale every view but the last by one number too.
+    reflection : bool, default=True
+        Allow reflections; False gives proper rotations, of determinant 1.
+    widths : {"pad", "pca"}, default="pad"
+        How views come to a common width. "pad" appends columns of zeros to those that are narrower and takes the
+        leading principal components of those that are wider; "pca" takes the leading principal components of all.
+    max_iter : int, default=100
+        Sweeps over the views when there are three or more.
+    tol : float, default=1e-8
+        They end when the part of the variance outside the consensus falls by less than this.
+    device : {None, "auto", "cpu", "cuda"} or str, default=None
+        Where to compute on numpy input; None stays with numpy. "auto" takes a CUDA device where there is one and the
+        data are large. Tensors are computed on where they are.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray of shape (n_features, n_components)
+        The orthogonal map of every view; that of the last is the identity, padded, or its principal axes. Square where
+        a view is as wide as the shared space.
+    scales_ : dict of str to float
+        Scale of every view; that of the last is 1.
+    means_ : dict of str to ndarray of shape (n_features,)
+        Means of the columns.
+    consensus_ratio_ : float
+        Part of the variance of the aligned training views that their mean has; 1 is a perfect match.
+    n_iter_ : int
+        Sweeps done; 1 for two views, which have a closed form.
+    encoders_ : dict of str to RotationEncoder
+        One-view transformers.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, one sample, a constant view, more components than a view has rank with ``widths="pca"``,
+        or when ``scaling`` finds no positive scale.
+
+    Warns
+    -----
+    ConvergenceWarning
+        When three or more views have not settled after `max_iter` sweeps.
+
+    See Also
+    --------
+    CCA : General linear maps.
+
+    Notes
+    -----
+    For two centred views the orthogonal Q and the scale s (1 without ``scaling``) of least
+
+    .. math:: \lVert s\,X Q - Y \rVert_F^2
+
+    are :math:`Q = U V^\top` and :math:`s = \mathrm{tr}(Q^\top X^\top Y) / \lVert X \rVert_F^2` with the singular value
+    decomposition :math:`X^\top Y = U \Sigma V^\top` [1]_. The first view is carried to the second: the shared space is
+    the second view, centred. Three or more views are rotated in turn on to the mean of the others [2]_, with the best
+    scales for the rotations in every sweep, and then all together to the axes and the scale of the last view; what is
+    found is a local optimum. Where the data leave a rotation open (fewer samples than columns, constant columns), it
+    is the one nearest to the identity. The work is of the order of the cube of the width: take ``widths="pca"`` for
+    very wide views. Sparse views are made dense.
+
+    References
+    ----------
+    .. [1] P. H. Schönemann, "A generalized solution of the orthogonal Procrustes problem", Psychometrika 31(1), 1966.
+    .. [2] J. C. Gower, "Generalized Procrustes analysis", Psychometrika 40(1), 1975.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import ProcrustesAligner
+    >>> X = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])
+    >>> Y = 3 * X @ [[0.0, 1.0], [-1.0, 0.0]] + 5
+    >>> aligner = ProcrustesAligner(scaling=True).fit(X, Y)
+    >>> aligner.weights_["x"].round(6).tolist(), round(aligner.scales_["x"], 6)
+    ([[0.0, 1.0], [-1.0, 0.0]], 3.0)
+    >>> bool(np.allclose(aligner.encoders_["y"].inverse_transform(aligner.transform(X)), Y))
+    True
+    """
+
+    def __init__(
+        self, n_components=None, *, scaling=False, reflection=True, widths="pad", max_iter=100, tol=1e-8, device=None
+    ):
+        self.n_components = n_components
+        self.scaling = scaling
+        self.reflection = reflection
+        self.widths = widths
+        self.max_iter = max_iter
+        self.tol = tol
+        self.device = device
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit to paired views.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Paired views, or the first of two.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view. Beside Views it is labels, and ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples; whole numbers are the same as repeated rows.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        views = self._open(X, y)
+        if len(views.names) < 2:
+            raise ValueError(f"{type(self).__name__} aligns two views or more; these have only {views.names}.")
+        encoders = {name: RotationEncoder(view=name, owner=type(self).__name__) for name in views.names}
+        tables = {name: encoders[name].check(view, reset=True, min_samples=2) for name, view in views.items()}
+        work = sum(float(np.prod(table.shape)) * table.shape[1] for table in tables.values())
+        device = resolve_device(self.device, work)
+        tables = [to_device(table, device) for table in tables.values()]
+        weights = row_weights(sample_weight, tables[0].shape[0], tables[0])
+        centered, means = zip(*(center(table, weights) for table in tables))
+        for name, table in zip(encoders, centered):
+            if not bool(namespace(table).any(table != 0)):
+                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+        bases = self._bases(encoders, centered)
+        reduced = [table if basis is None else table @ basis for table, basis in zip(centered, bases)]
+        rotations, scales, self.consensus_ratio_, self.n_iter_ = self._solve(list(encoders), reduced, self._width)
+
+        self.weights_, self.scales_, self.means_ = {}, {}, {}
+        for (name, encoder), table, basis, Q, s, mean in zip(
+            encoders.items(), reduced, bases, rotations, scales, means
+        ):
+            Q = Q[: table.shape[1]]
+            encoder.weights_ = self.weights_[name] = to_numpy(Q if basis is None else basis @ Q)
+            encoder.scale_ = self.scales_[name] = s
+            encoder.mean_ = self.means_[name] = to_numpy(mean)
+            encoder.n_components_ = self._width
+        self.encoders_ = encoders
+        return self
+
+    def _check_parameters(self):
+        check_choice("widths", self.widths, ("pad", "pca"))
+        if self.n_components is not None and not (_is_whole(self.n_components) and self.n_components >= 1):
+            raise ValueError(f"n_components must be None or a whole number of at least 1, got {self.n_components!r}.")
+        if not _is_whole(self.max_iter) or self.max_iter < 1:
+            raise ValueError(f"max_iter must be a whole number of at least 1, got {self.max_iter!r}.")
+        for name in ("scaling", "reflection"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}.")
+        if not isinstance(self.tol, Real) or not self.tol >= 0:
+            raise ValueError(f"tol must be a number of at least 0, got {self.tol!r}.")
+
+    def _bases(self, names, centered):
+        """Leading principal axes of the views that are to be reduced, None for the others; sets the common width."""
+        widest = max(table.shape[1] for table in centered)
+        k = self.n_components or widest
+        if self.widths == "pad":
+            axes = [None if table.shape[1] <= k else _principal_axes(table)[0] for table in centered]
+        else:
+            axes, ranks = zip(*(_principal_axes(table) for table in centered))
+            k = check_rank(self.n_components, dict(zip(names, ranks)))
+        self._width = k
+        return [None if basis is None else basis[:, :k] for basis in axes]
+
+    def _solve(self, names, views, k):
+        """Rotations of shape (k, k) and scales that carry `views` to the axes of the last, and how well they agree."""
+        xp = namespace(views[0])
+        last = len(views) - 1
+        identity = xp.eye(k, dtype=xp.float64, device=device_of(views[0]))
+        pairs = [(i, j) for i in range(last) for j in range(i + 1, last + 1)]
+        products = {(i, j): _padded(views[i].T @ views[j], k) for i, j in pairs}
+        products |= {(j, i): products[i, j].T for i, j in pairs}
+        sizes = np.array([float(xp.sum(view * view)) for view in views])
+        scales, n_iter = np.ones(len(views)), 1
+        rotations = [self._rotation(products[i, last], sizes[i] ** 0.5 * sizes[last] ** 0.5) for i in range(last)]
+        rotations.append(identity)
+        if len(views) > 2:
+            n_iter = self._sweep(products, sizes, rotations, scales)
+            rotations = [Q @ rotations[last].T for Q in rotations[:last]] + [identity]
+            scales = scales / scales[last]
+        elif self.scaling:
+            scales[0] = _gram(products, sizes, rotations)[0, 1] / sizes[0]
+        for name, s in zip(names, scales):
+            if not s > 0:
+                raise ValueError(f"No positive scale brings view {name!r} closer to the others: use scaling=False.")
+        return rotations, scales.tolist(), 1.0 - _outside(_gram(products, sizes, rotations), scales), n_iter
+
+    def _sweep(self, products, sizes, rotations, scales):
+        """Rotate every view on to the sum of the others until nothing moves; alters `rotations` and `scales`."""
+        m = len(sizes)
+        outside = np.inf
+        for n_iter in range(1, self.max_iter + 1):
+            for i in range(m):
+                rest = [j for j in range(m) if j != i]
+                target = sum(products[i, j] @ rotations[j] * float(scales[j]) for j in rest)
+                size = sum(abs(scales[j]) * sizes[i] ** 0.5 * sizes[j] ** 0.5 for j in rest)
+                rotations[i] = self._rotation(target, float(size))
+            gram = _gram(products, sizes, rotations)
+            if self.scaling:  # the best scales for these rotations (ten Berge 1977)
+                norms = sizes**0.5
+                v = np.linalg.eigh(gram / norms[:, None] / norms)[1][:, -1]
+                scales[:] = v / norms * (1.0 if v.sum() > 0 else -1.0)
+                scales /= np.abs(scales).max()
+            before, outside = outside, _outside(gram, scales)
+            if before - outside <= self.tol:
+                return n_iter
+        warnings.warn(
+            f"Generalised Procrustes analysis did not converge in {n_iter} sweeps: the last one still gained "
+            f"{before - outside:.1e} of the variance. Raise max_iter or tol.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+        return n_iter
+
+    def _rotation(self, M, size):
+        """The orthogonal Q of largest ``trace(Q.T @ M)``, nearest to the identity where `M` leaves it open."""
+        xp = namespace(M)
+        U, values, Vt = svd(M)
+        rank = int(xp.sum(values > M.shape[0] * _EPS * size))
+        Q = U[:, :rank] @ Vt[:rank]
+        weakest = U[:, -1:], Vt[-1:]
+        if rank < M.shape[0]:
+            left, right = U[:, rank:], Vt[rank:]
+            A, _, Bt = svd(left.T @ right.T)
+            left, right = left @ A, Bt @ right
+            Q = Q + left @ right
+            weakest = left[:, -1:], right[-1:]
+        if not self.reflection and float(xp.linalg.det(Q)) < 0:
+            Q = Q - 2.0 * weakest[0] @ weakest[1]
+        return Q
+
+    def score(self, X, y=None):
+        r"""How well the views coincide on these rows, on held-out rows if they were held out; higher is better.
+
+        For two views
+        :math:`1 - \sum \lVert z_x - z_y \rVert^2 / \sum \lVert z_y - \bar z_y \rVert^2` in the shared space: 1 where
+        the first lands on the second, 0 where the mean of the second would do as well, negative where it is worse. For
+        three or more, the part of the variance that their mean has: 1 at best, and one part in their number for views
+        that have nothing to do with each other. What principal components leave out of a view counts as an error, so
+        that scores can be compared across `n_components` and `widths`.
+
+        Parameters
+        ----------
+        X : Views, or array-like of shape (n_samples, n_features)
+            Paired views, or the first of two.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            The second view; ignored beside Views.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        check_is_fitted(self, "encoders_")
+        views = self._open(X, y, reset=False)
+        if len(views.names) < 2:
+            raise ValueError(f"score compares views of the same rows, but there is only {views.names}.")
+        if len(views) < 2:
+            raise ValueError(f"score needs at least 2 samples, got n_samples={len(views)}.")
+        names = [name for name in self.encoders_ if name in views]
+        points, left_out, total = [], [], []
+        for name in [*names, *(name for name in views.names if name not in names)]:
+            encoder = self._encoder(name)
+            centered = to_numpy(encoder._centered(encoder.check(views[name]))) * encoder.scale_
+            points.append(centered @ encoder.weights_)
+            left_out.append(max((centered**2).sum() - (points[-1] ** 2).sum(), 0.0))
+            total.append(((centered - centered.mean(axis=0)) ** 2).sum())
+        if len(self.encoders_) == 2:
+            error, variance = ((points[0] - points[1]) ** 2).sum() + left_out[1], total[1]
+        else:
+            mean = sum(points) / len(points)
+            error, variance = sum(((Z - mean) ** 2).sum() for Z in points) + sum(left_out), sum(total)
+        if variance == 0:  # as r2_score has it
+            return 1.0 if error == 0 else 0.0
+        return float(1.0 - error / variance)
+
+
+def _principal_axes(centered):
+    """Principal axes of a centred view of shape (p, rank), leading ones first, and its rank."""
+    _, values, axes = svd(centered)
+    rank = int(namespace(values).sum(values > max(centered.shape) * _EPS * values[0]))
+    axes = axes[:rank].T
+    return axes * like(sign_of_columns(axes), axes), rank
+
+
+def _padded(M, k):
+    xp = namespace(M)
+    padded = xp.zeros((k, k), dtype=M.dtype, device=device_of(M))
+    padded[: M.shape[0], : M.shape[1]] = M
+    return padded
+
+
+def _gram(products, sizes, rotations):
+    """Inner products of the rotated views."""
+    gram = np.diag(sizes)
+    for (i, j), M in products.items():
+        gram[i, j] = float(namespace(M).sum(rotations[i] * (M @ rotations[j])))
+    return gram
+
+
+def _outside(gram, scales):
+    """Part of the variance of the scaled views that their mean does not have."""
+    return 1.0 - scales @ gram @ scales / (len(scales) * (scales**2 @ np.diag(gram)))
+
+
+def _is_whole(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
