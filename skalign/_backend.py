@@ -50,7 +50,8 @@ def like(x, reference):
 def float_dtype(x):
     """The dtype in which results for `x` are given: float32 stays float32, half precision becomes it, all else float64."""
     xp = namespace(x)
-    small = {xp.float32} | {getattr(xp, name) for name in ("float16", "bfloat16") if hasattr(xp, name)}
+    # a list: numpy dtypes equal their types but hash differently
+    small = [getattr(xp, name) for name in ("float32", "float16", "bfloat16") if hasattr(xp, name)]
     return xp.float32 if x.dtype in small else xp.float64
 
 

@@ -291,7 +291,7 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         elif isinstance(y, Views):
             raise TypeError("The second argument is Views and the first is not: call fit(views).")
         else:
-            views = Views(zip_names(X, _as_view(y, warn=reset)))
+            views = Views(zip_names(_with_rows(X), _as_view(y, warn=reset)))
         if reset:
             self._two_arrays = not isinstance(X, Views)
         return views
@@ -451,6 +451,7 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False  # a view is a table
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -461,8 +462,14 @@ def zip_names(X, Y):
     return dict(zip(ARRAY_NAMES, (X, Y)))
 
 
+def _with_rows(X):
+    """`X`, or its array where it has nothing but ``__array__``."""
+    return np.asarray(X) if hasattr(X, "__array__") and not hasattr(X, "__len__") else X
+
+
 def _as_view(y, warn=False):
     """The second argument as a table: one column where it has one dimension, which hints at a misunderstanding."""
+    y = _with_rows(y)
     shape = getattr(y, "shape", None)
     one_dimensional = len(shape) == 1 if shape is not None else not len(y) or np.ndim(y[0]) == 0
     if not one_dimensional:

@@ -62,9 +62,10 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         matrix is estimated best; for the best correlations search it.
     solver : {"auto", "cholesky", "svd", "gram", "randomized"}, default="auto"
         "cholesky" works on covariance matrices, "svd" on the data (slower, exact for nearly collinear columns), "gram"
-        on inner products of rows (more columns than rows), "randomized" keeps the `randomized_rank` leading principal
-        components of views that are wider than that. "auto" is "cholesky", or "gram" where a view has at least as many
-        columns as rows, and goes over to "svd" where a scaled pivot falls under 1e-6.
+        on inner products of rows (more columns than rows; without shrinkage it is "svd"), "randomized" keeps the
+        `randomized_rank` leading principal components of views that are wider than that. "auto" is "cholesky", or
+        "gram" where a view has at least as many columns as rows, and goes over to "svd" where a scaled pivot falls
+        under 1e-6, so that correlations are right to 1e-8.
     weighting : {"unit", "correlation"}, default="unit"
         Variance of the outputs: 1, or the squared canonical correlation, which is what retrieval by cosine wants.
     randomized_rank : int, default=200

@@ -100,10 +100,10 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         Power of the polynomial kernel.
     coef0 : float, mapping or ByView, default=1.0
         Constant of the polynomial kernel.
-    shrinkage : float, mapping or ByView, default=0.1
+    shrinkage : float, mapping or ByView, default=1e-3
         c of the regularised variance :math:`a^\top [(1-c) K^2/n + c\,\kappa K] a` with :math:`\kappa = \mathrm{tr}K/n`,
-        the total variance in feature space: c means the same at any scale of the kernel. Down to 1e-6 is useful; 0
-        makes any two views correlate perfectly and warns.
+        the total variance in feature space: c means the same at any scale of the kernel. 1e-5 to 1e-2 is the
+        range to search; 0 makes any two views correlate perfectly and warns.
     approximation : {None, "nystroem", "rff"}, default=None
         None is exact and takes memory quadratic in the samples. "nystroem" (any kernel) and "rff" (random Fourier
         features for "rbf", "exponential" and "laplacian") are linear in them.
@@ -173,7 +173,7 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         gamma="scale",
         degree=3,
         coef0=1.0,
-        shrinkage=0.1,
+        shrinkage=1e-3,
         approximation=None,
         n_landmarks=500,
         solver="auto",

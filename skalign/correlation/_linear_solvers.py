@@ -171,7 +171,7 @@ def whiten(X, C, weight, c, mu, solver, rank, rng):
         return whiten_by_cholesky(C, c, mu) or whiten_by_eigen(C, c, mu)
     if solver == "randomized" and X.shape[1] > rank:
         return whiten_by_randomized_svd(X, weight, c, mu, rank, rng)
-    if solver == "gram" or (solver in ("auto", "randomized") and C is None and c > 1e-10):
+    if c > 1e-8 and (solver == "gram" or (solver in ("auto", "randomized") and C is None)):
         return whiten_by_gram(X, weight, c, mu)
     if C is not None and solver != "svd":
         found = whiten_by_cholesky(C, c, mu, demanded=solver == "cholesky")

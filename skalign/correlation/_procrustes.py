@@ -187,10 +187,9 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         rotations, scales, self.consensus_ratio_, self.n_iter_ = self._solve(list(encoders), reduced, self._width)
 
         self.weights_, self.scales_, self.means_ = {}, {}, {}
-        for (name, encoder), table, basis, Q, s, mean in zip(
-            encoders.items(), reduced, bases, rotations, scales, means
-        ):
-            Q = Q[: table.shape[1]]
+        parts = zip(encoders.items(), reduced, bases, rotations, scales, means)
+        for (name, encoder), table, basis, rotation, s, mean in parts:
+            Q = rotation[: table.shape[1]]
             encoder.weights_ = self.weights_[name] = to_numpy(Q if basis is None else basis @ Q)
             encoder.scale_ = self.scales_[name] = s
             encoder.mean_ = self.means_[name] = to_numpy(mean)
@@ -309,7 +308,7 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         Returns
         -------
         float
-            At most 1.
+            At most 1; 0 where the reference is constant on these rows.
         """
         check_is_fitted(self, "encoders_")
         views = self._open(X, y, reset=False)
@@ -318,10 +317,11 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         if len(views) < 2:
             raise ValueError(f"score needs at least 2 samples, got n_samples={len(views)}.")
         names = [name for name in self.encoders_ if name in views]
-        points, left_out, total = [], [], []
+        points, left_out, total, size = [], [], [], 0.0
         for name in [*names, *(name for name in views.names if name not in names)]:
             encoder = self._encoder(name)
             centered = to_numpy(encoder._centered(encoder.check(views[name]))) * encoder.scale_
+            size += (centered**2).sum()
             points.append(centered @ encoder.weights_)
             left_out.append(max((centered**2).sum() - (points[-1] ** 2).sum(), 0.0))
             total.append(((centered - centered.mean(axis=0)) ** 2).sum())
@@ -330,9 +330,8 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         else:
             mean = sum(points) / len(points)
             error, variance = sum(((Z - mean) ** 2).sum() for Z in points) + sum(left_out), sum(total)
-        if variance == 0:  # as r2_score has it
-            return 1.0 if error == 0 else 0.0
-        return float(1.0 - error / variance)
+        constant = variance <= (len(views) * _EPS) ** 2 * size
+        return 0.0 if constant else float(1.0 - error / variance)
 
 
 def _principal_axes(centered):

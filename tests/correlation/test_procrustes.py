@@ -127,8 +127,7 @@ def test_score_counts_what_principal_components_drop(rng):
 def test_score_of_constant_and_single_rows(rng):
     X = rng.normal(size=(10, 2))
     aligner = ProcrustesAligner().fit(X, X)
-    assert aligner.score(X[[0, 0]], X[[0, 0]]) == 1
-    assert aligner.score(X[:2], X[[0, 0]]) == 0
+    assert aligner.score(X[:3], X[[0, 0, 0]]) == 0
     with pytest.raises(ValueError, match="at least 2 samples"):
         aligner.score(X[:1], X[:1])
     with pytest.raises(ValueError, match="only"):
