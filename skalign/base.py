@@ -488,6 +488,8 @@ def _as_view(y, warn=False):
 
 
 def _numbers_or_error(y):
+    if y.dtype.kind == "c":
+        raise ValueError("View 'y': Complex data not supported.")
     try:
         return y.astype(np.float64)
     except (TypeError, ValueError) as error:

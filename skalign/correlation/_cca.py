@@ -215,7 +215,13 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
             shrinkages = self._shrinkages(list(tables), ("oas",))
             widths = {name: table.shape[1] for name, table in tables.items()}
             if before is not None and widths != self._widths:
-                raise ValueError(f"This chunk has views of widths {widths}; those before had {self._widths}.")
+                for name in widths.keys() & self._widths.keys():
+                    if widths[name] != self._widths[name]:
+                        raise ValueError(
+                            f"View {name!r}: X has {widths[name]} features, but {type(self).__name__} is expecting "
+                            f"{self._widths[name]} features as input."
+                        )
+                raise ValueError(f"This chunk has the views {list(widths)}; those before were {list(self._widths)}.")
             if self.n_components is not None:
                 check_rank(self.n_components, widths)
             order = list(widths if before is None else self._widths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg as sla
 from scipy import stats
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -115,7 +116,8 @@ class SignificanceMixin:
         Returns
         -------
         Bunch
-            ``statistic`` (minus the log of Wilks' lambda) and ``p_value``, each of shape (n_components,).
+            ``statistic`` and ``p_value``, each of shape (n_components,). The statistic is minus the log of Wilks'
+            lambda without shrinkage; with it the largest singular value that is left (as Roy's largest root).
 
         References
         ----------
@@ -124,16 +126,16 @@ class SignificanceMixin:
         if n_permutations < 1:
             raise ValueError(f"n_permutations must be at least 1, got {n_permutations!r}.")
         rng = check_random_state(random_state)
-        Zx, Zy, k = self._canonical_scores(X, y)
-        observed = _remaining(Zx, Zy, k)
+        Zx, Zy, k, white = self._canonical_scores(X, y)
+        observed = _remaining(Zx, Zy, k, white)
         at_least = np.ones(k)
         for _ in range(n_permutations):
-            at_least += _remaining(Zx, Zy[rng.permutation(len(Zy))], k) >= observed - 1e-12
+            at_least += _remaining(Zx, Zy[rng.permutation(len(Zy))], k, white) >= observed * (1 - 1e-12)
         p_value = np.maximum.accumulate(at_least / (n_permutations + 1))
         return Bunch(statistic=observed, p_value=p_value)
 
     def _canonical_scores(self, X, y):
-        """White scores of two views, all of them, in the order of the canonical components; and how many to test."""
+        """White scores of two views, all of them, in the order of the components; how many to test; and whether unshrunk."""
         from sklearn.base import clone
 
         scratch = clone(self)
@@ -141,7 +143,7 @@ class SignificanceMixin:
         if len(tables) != 2:
             raise ValueError(f"permutation_test compares two views; these are {list(tables)}.")
         shrinkages = scratch._shrinkages(list(tables), SHRINKAGE_RULES)
-        rng, scores = check_random_state(self.random_state), []
+        rng, scores, white = check_random_state(self.random_state), [], True
         for name, table in scratch._move(tables).items():
             centered, _ = center(table)
             n, p = centered.shape
@@ -150,21 +152,19 @@ class SignificanceMixin:
             mu = float(column_squares(centered).sum()) / n / p
             if not mu > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
-            white = whiten(centered, C, n, c, mu, self.solver, self.randomized_rank, rng)
-            scores.append(to_numpy(white.apply(centered.T).T if white.scores is None else white.scores))
+            w = whiten(centered, C, n, c, mu, self.solver, self.randomized_rank, rng)
+            scores.append(to_numpy(w.apply(centered.T).T if w.scores is None else w.scores))
+            white = white and c == 0
         Zx, Zy = scores
         U, _, Vt = np.linalg.svd(Zx.T @ Zy / len(Zx))
         k = check_rank(self.n_components, dict(zip(tables, (Zx.shape[1], Zy.shape[1]))))
-        return Zx @ U, Zy @ Vt.T, k
+        return Zx @ U, Zy @ Vt.T, k, white
 
 
-def _remaining(Zx, Zy, k):
-    """Minus log lambda of the correlations that are left when the first 0, ..., k - 1 coordinates are taken away."""
+def _remaining(Zx, Zy, k, white):
+    """The statistic of what is left when the first 0, ..., k - 1 coordinates are taken away, for each."""
     M = Zx.T @ Zy / len(Zx)
-    if M.shape[0] > M.shape[1]:
-        M = M.T
-    left = np.empty(k)
-    for i in range(k):
-        sign, value = np.linalg.slogdet(np.eye(len(M) - i) - M[i:, i:] @ M[i:, i:].T)
-        left[i] = -value if sign > 0 else np.inf
-    return left
+    left = [sla.svdvals(M[i:, i:], check_finite=False) for i in range(k)]
+    if white:
+        return np.array([-np.log1p(-(np.minimum(s, 1 - 1e-15) ** 2)).sum() for s in left])
+    return np.array([s[0] for s in left])  # not correlations, and not below 1: there is no lambda
