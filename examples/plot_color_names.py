@@ -29,7 +29,7 @@ from skalign.datasets import load_color_names
 from skalign.metrics import alignment_scorer, pairwise_similarity, retrieval_report
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 # Linear CCA on wide text fits the training rows perfectly and warns of it; it stands here to show just that. The
 # setting goes through the environment to reach the workers of the search too.

@@ -48,7 +48,7 @@ def like(x, reference):
 
 
 def float_dtype(x):
-    """The dtype in which results for `x` are given: float32 stays float32, half precision becomes it, all else float64."""
+    """The dtype of results for `x`: float32 stays float32, half precision becomes it, all else float64."""
     xp = namespace(x)
     # a list: numpy dtypes equal their types but hash differently
     small = [getattr(xp, name) for name in ("float32", "float16", "bfloat16") if hasattr(xp, name)]
@@ -135,7 +135,7 @@ def resolve_device(device, work=0.0):
         return "cuda" if device == "auto" else device
     if device == "auto":
         return None
-    raise ValueError(f"device={device!r} asked for, but torch sees no CUDA device here. device='auto' uses one if present.")
+    raise ValueError(f"device={device!r}: torch sees no CUDA device here. device='auto' uses one if present.")
 
 
 def to_device(x, device):

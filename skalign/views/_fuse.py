@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._backend import is_tensor, like, namespace
+from ..base import OutputMixin, wrap_output
 from ._domains import Domains
-from ._rows import n_rows
+from ._rows import RowTable, n_rows
 from ._views import Views
 
 
-class Fuse(TransformerMixin, BaseEstimator):
+class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Turn aligned Views, or Domains in one space, into one array for an ordinary estimator.
 
     Parameters
@@ -67,7 +68,7 @@ class Fuse(TransformerMixin, BaseEstimator):
         self
         """
         if not isinstance(X, (Views, Domains)):
-            self.view_names_in_, self._widths = None, {"": _table(X, "X").shape[1]}
+            self.view_names_in_, self._widths = None, {"": self._plain(X, reset=True).shape[1]}
         else:
             self._widths = {name: _table(view, f"View {name!r}").shape[1] for name, view in X.items()}
             self.view_names_in_ = X.names
@@ -78,12 +79,13 @@ class Fuse(TransformerMixin, BaseEstimator):
                     f"Only views of one width can be averaged or stacked; the widths are {self._widths}. "
                     "Align them first, or use Fuse('concat')."
                 )
-        side_by_side = self.how == "concat" and isinstance(X, Views)
-        self.n_features_out_ = sum(self._widths.values()) if side_by_side else self._width()
+        names = [""] if self.view_names_in_ is None else X.names
+        if isinstance(X, Views) and self.how != "mean":
+            self._sources = names if self.how == "concat" else [self.how]
+        else:
+            self._sources = None  # the output belongs to no view in particular
+        self.n_features_out_ = sum(self._widths[name] for name in self._sources or names[:1])
         return self
-
-    def _width(self):
-        return self._widths.get(self.how, next(iter(self._widths.values())))
 
     def transform(self, X):
         """Fuse the views into one array.
@@ -99,9 +101,19 @@ class Fuse(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if isinstance(X, Domains):
-            return self._stacked(X)
-        if not isinstance(X, Views):
-            return X
+            fused, original = self._stacked(X), None
+        elif isinstance(X, Views):
+            fused, original = self._fused(X), next((view for _, view in X.items() if hasattr(view, "columns")), None)
+        else:
+            fused, original = self._plain(X, reset=False), X
+        return wrap_output(self, fused, original, self.get_feature_names_out)
+
+    def _plain(self, X, reset):
+        if is_tensor(X) and not isinstance(X, RowTable):
+            return _table(X, "X")
+        return validate_data(self, X, reset=reset, accept_sparse=True, ensure_all_finite=False)
+
+    def _fused(self, X):
         if self.view_names_in_ is None:
             raise ValueError(f"Fuse was fitted on an array and is given the views {X.names}.")
         if unknown := [name for name in X.names if name not in self.view_names_in_]:
@@ -147,10 +159,9 @@ class Fuse(TransformerMixin, BaseEstimator):
         ndarray of str
         """
         check_is_fitted(self)
-        if self.view_names_in_ is None or self.how == "mean" or self.how not in ("concat", *self.view_names_in_):
+        if self._sources is None:
             return np.asarray([f"fuse{i}" for i in range(self.n_features_out_)], dtype=object)
-        chosen = self.view_names_in_ if self.how == "concat" else [self.how]
-        return np.asarray([f"{name}__fuse{i}" for name in chosen for i in range(self._widths[name])], dtype=object)
+        return np.asarray([f"{name}__fuse{i}" for name in self._sources for i in range(self._widths[name])], dtype=object)
 
     def _select_view(self, name):
         if self.how == "concat":
@@ -168,7 +179,7 @@ class Fuse(TransformerMixin, BaseEstimator):
 
 
 def _table(view, label):
-    if not (is_tensor(view) or sp.issparse(view)):
+    if isinstance(view, RowTable) or not (is_tensor(view) or sp.issparse(view)):
         view = np.asarray(view)
     if len(view.shape) != 2:
         raise ValueError(f"{label} is not a 2D table: its shape is {tuple(view.shape)}. Reshape your data.")

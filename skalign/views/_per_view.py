@@ -167,7 +167,8 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         if isinstance(X, Domains):
             return X.replace(**outputs)
         for name in outputs:
-            if _is(self.transformers_[name], "passthrough") and _column_names(outputs[name]) is not None:
+            plain = _is(self.transformers_[name], "passthrough") and not hasattr(outputs[name], "columns")
+            if plain and _column_names(outputs[name]) is not None:
                 outputs[name] = wrap_output(self, outputs[name], X[name], lambda name=name: self._plain_names(name))
         return Views(outputs)
 

@@ -62,7 +62,7 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.columns_ = {name: key(X) if callable(key) else key for name, key in self.columns.items()}
         self._positions = {}
         for name, key in self.columns_.items():
-            positions = [] if isinstance(key, str) and not hasattr(X, "columns") else _get_column_indices(X, key)
+            positions = _positions(X, key)
             if len(positions) == 0:
                 raise ValueError(f"View {name!r} gets no column of this table by {key!r}.")
             self._positions[name] = positions
@@ -131,3 +131,9 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _positions(X, key):
+    if isinstance(key, slice) and key.start is None and key.stop is None:  # scikit-learn would look for names
+        return list(range(X.shape[1])[key])
+    return [] if isinstance(key, str) and not hasattr(X, "columns") else _get_column_indices(X, key)

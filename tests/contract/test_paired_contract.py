@@ -41,10 +41,6 @@ def aligner(request):
     return clone(PAIRED[request.param]).set_params(n_components=3)
 
 
-def with_doors(X, Y):
-    return [((X, Y), "x"), ((Views(x=X, y=Y),), "x")]
-
-
 # --- the table of calls ---------------------------------------------------------------------------------------------
 
 
@@ -243,7 +239,7 @@ def test_data_frames_and_set_output(aligner, data):
     A, B = pd.DataFrame(X, index, list("abcde")), pd.DataFrame(Y, index, list("pqrs"))
     expected = clone(aligner).fit(X, Y).transform(X)
     aligner.fit(A, B)
-    assert_array_equal(aligner.transform(A), expected)
+    assert_allclose(aligner.transform(A), expected, atol=1e-8)  # pandas stores by column: sums round otherwise
     assert list(aligner.feature_names_in_) == list("abcde")
     with pytest.raises(ValueError, match="feature names"):
         aligner.transform(A.rename(columns={"a": "z"}))
@@ -304,9 +300,9 @@ def test_not_finite_names_the_view_and_counts(aligner, data, value):
 def test_wrong_width(aligner, data):
     X, Y, _ = data
     aligner.fit(X, Y)
-    with pytest.raises(ValueError, match="View 'y'.*3 features.*expecting 4"):
+    with pytest.raises(ValueError, match=r"View 'y'.*3 features.*expecting 4"):
         aligner.transform(X, Y[:, :3])
-    with pytest.raises(ValueError, match="Z has 2 columns.*3 components"):
+    with pytest.raises(ValueError, match=r"Z has 2 columns.*3 components"):
         aligner.inverse_transform(np.zeros((5, 2)))
 
 
@@ -360,7 +356,7 @@ def test_one_sample(aligner, data):
 
 def test_constant_view_is_named(aligner, data):
     X, _, _ = data
-    with pytest.raises(ValueError, match="constant|rank 0"):
+    with pytest.raises(ValueError, match=r"constant|rank 0"):
         aligner.fit(Views(image=X, text=np.full((60, 4), 7.1)))
 
 

@@ -105,9 +105,10 @@ def test_views_that_are_not_named_and_passthrough_come_through_as_they_are(view,
 
 
 def test_set_output_does_not_rename_the_frames_that_were_put_in():
-    frame = FRAME.copy()
-    PerView().set_output(transform="pandas").fit_transform(Views(image=frame))
-    assert list(frame.columns) == list("abcde")
+    for columns in (list("abcde"), range(5)):
+        frame = FRAME.set_axis(columns, axis=1)
+        PerView().set_output(transform="pandas").fit_transform(Views(image=frame))
+        assert list(frame.columns) == list(columns)
 
 
 def test_drop_drops_at_fit_and_at_transform():

@@ -28,6 +28,8 @@ WORDS = FRAME.assign(text=["one", "two", "one", "two", "three"])
 COLUMNS = {
     "slice": (slice(1, 3), [1, 2]),
     "negative slice": (slice(-1, None), [3]),
+    "all": (slice(None), [0, 1, 2, 3]),
+    "every other": (slice(None, None, 2), [0, 2]),
     "positions": ([2, 0], [2, 0]),
     "negative position": ([-1], [3]),
     "mask": (np.array([True, False, False, True]), [0, 3]),
