@@ -135,7 +135,7 @@ class SignificanceMixin:
         return Bunch(statistic=observed, p_value=p_value)
 
     def _canonical_scores(self, X, y):
-        """White scores of two views, all of them, in the order of the components; how many to test; and whether unshrunk."""
+        """White scores of two views in the order of all components, how many to test, and whether unshrunk."""
         from sklearn.base import clone
 
         scratch = clone(self)

@@ -127,7 +127,7 @@ def test_nan_is_counted_and_its_view_named():
         (lambda X, Y: CCA().fit(Views(image=X)), "two views or more"),
         (lambda X, Y: CCA().fit(X, Y, sample_weight=np.ones(3)), "sample_weight has shape"),
         (lambda X, Y: CCA().fit(X, Y, sample_weight=-np.ones(len(X))), "not negative"),
-        (lambda X, Y: CCA().fit(X, Y, sample_weight=np.zeros(len(X))), "at least one positive"),
+        (lambda X, Y: CCA().fit(X, Y, sample_weight=np.zeros(len(X))), "not negative"),
         (lambda X, Y: CCA().fit(X, Y).transform(X[:, :3]), "X has 3 features, but CCA is expecting 6"),
         (lambda X, Y: CCA().fit(X, Y).inverse_transform(X), "6 columns, but CCA has 5 components"),
         (lambda X, Y: CCA().fit(Views(image=X, text=Y)).transform(X), r"Views\(text=X\).*encoders_\['text'\]"),

@@ -270,7 +270,7 @@ def test_set_output_none_leaves_it_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "output", [sp.csr_array, sp.coo_array, pd.DataFrame, torch.asarray, lambda X: [row for row in X]], ids=str
+    "output", [sp.csr_array, sp.coo_array, pd.DataFrame, torch.asarray, lambda X: [row for row in X]]
 )
 def test_outputs_of_any_kind_are_views(output):
     out = PerView({"image": FunctionTransformer(output)}).fit_transform(views())
