@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
-from .._backend import astype, is_tensor, like, namespace, to_numpy
+from .._backend import astype, float_dtype, is_tensor, like, namespace, to_numpy
 from ..views import Precomputed
 from ..views._by_view import by_view
 from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank, variate_correlations
@@ -63,10 +63,8 @@ class KernelEncoder(VariateEncoder):
         return super().check(X, reset=reset, min_samples=min_samples)
 
     def _encode(self, X):
-        dtype = namespace(X.data if sp.issparse(X) else X).float32
-        dtype = dtype if X.dtype == dtype else None
         Z = in_blocks(self._variates, X, self.weights_.shape[0])
-        return Z if dtype is None else astype(Z, dtype)
+        return astype(Z, float_dtype(X.data if sp.issparse(X) else X))
 
     def _variates(self, X):
         F = self.features_(X)
@@ -75,7 +73,7 @@ class KernelEncoder(VariateEncoder):
     def _decode(self, Z):
         if self.decoder_ is None:
             raise ValueError(f"View {self.view!r} is known by its kernel alone: there are no rows to go back to.")
-        return self._unscaled(Z) @ like(self.decoder_, Z) + like(self.mean_, Z)
+        return astype(self._unscaled(Z) @ like(self.decoder_, Z) + like(self.mean_, Z), float_dtype(Z))
 
 
 class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
