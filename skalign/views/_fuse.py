@@ -161,7 +161,9 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         check_is_fitted(self)
         if self._sources is None:
             return np.asarray([f"fuse{i}" for i in range(self.n_features_out_)], dtype=object)
-        return np.asarray([f"{name}__fuse{i}" for name in self._sources for i in range(self._widths[name])], dtype=object)
+        return np.asarray(
+            [f"{name}__fuse{i}" for name in self._sources for i in range(self._widths[name])], dtype=object
+        )
 
     def _select_view(self, name):
         if self.how == "concat":

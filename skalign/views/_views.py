@@ -79,9 +79,7 @@ class Views(RowTable):
 
     def __init__(self, views=None, /, **named_views):
         if views is not None and not isinstance(views, Mapping):
-            raise ValueError(
-                f"Views are named: Views(image=..., text=...) or a mapping, not a {type(views).__name__}."
-            )
+            raise ValueError(f"Views are named: Views(image=..., text=...) or a mapping, not a {type(views).__name__}.")
         views = {**(views or {}), **named_views}
         if not views:
             raise ValueError("Views needs at least one view: Views(image=..., text=...).")

@@ -54,7 +54,7 @@ def test_faster_than_cca_zoo(n, p, c, alternating_medians):
     X, Y = related(n, p)
     X, Y = X / X.std(axis=0), Y / Y.std(axis=0)  # its penalty takes columns of variance 1 for granted
     k = 5
-    peer = linear.CCA(k) if c == 0 else linear.RCCA(k, c=c)
+    peer = linear.CCA(k) if c == 0 else linear.RidgeCCA(k, shrinkage=c)
     ours = CCA(k, shrinkage=c)
     Zx, Zy = peer.fit([X, Y]).transform([X, Y])
     theirs = [abs(np.corrcoef(a, b)[0, 1]) for a, b in zip(np.asarray(Zx).T, np.asarray(Zy).T)]

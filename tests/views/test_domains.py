@@ -46,7 +46,8 @@ def test_y_stays_with_its_rows_under_any_permutation_and_selection(data, n_sourc
 
 
 @pytest.mark.parametrize(
-    "rows", [slice(None, None, -1), slice(2, 9, 3), np.arange(16) % 3 == 0, range(15, 0, -4), [3, 3, 0], -1, ([1, 0], ...)]
+    "rows",
+    [slice(None, None, -1), slice(2, 9, 3), np.arange(16) % 3 == 0, range(15, 0, -4), [3, 3, 0], -1, ([1, 0], ...)],
 )
 def test_y_stays_with_its_rows_under_any_index(rows):
     domains, y = numbered()
@@ -72,7 +73,13 @@ def test_train_test_split_keeps_y_with_its_rows(seed, stratify, dispatch):
 
 @pytest.mark.parametrize(
     "splitter",
-    [ShuffleSplit(5, random_state=0), KFold(4), KFold(4, shuffle=True, random_state=0), StratifiedKFold(4), GroupKFold(4)],
+    [
+        ShuffleSplit(5, random_state=0),
+        KFold(4),
+        KFold(4, shuffle=True, random_state=0),
+        StratifiedKFold(4),
+        GroupKFold(4),
+    ],
     ids=lambda s: f"{type(s).__name__}-{getattr(s, 'shuffle', '')}",
 )
 def test_every_splitter_keeps_y_with_its_rows(splitter):

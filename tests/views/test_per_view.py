@@ -90,8 +90,10 @@ def test_the_order_of_the_transformers_does_not_matter():
 )
 @pytest.mark.parametrize("output", ["default", "pandas"])
 def test_views_that_are_not_named_and_passthrough_come_through_as_they_are(view, step, output):
-    out = PerView({**step, "text": TfidfVectorizer()}).set_output(transform="default").fit_transform(
-        Views(image=view, text=TEXT)
+    out = (
+        PerView({**step, "text": TfidfVectorizer()})
+        .set_output(transform="default")
+        .fit_transform(Views(image=view, text=TEXT))
     )
     assert out["image"] is view
     fitted = PerView({**step}).set_output(transform=output).fit(Views(image=view, text=TEXT))
@@ -219,7 +221,9 @@ def test_clone_is_unfitted_and_shares_nothing():
 
 def test_pickle_transforms_the_same():
     fitted = per_view().fit(views())
-    assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(views())["image"], fitted.transform(views())["image"])
+    assert_array_equal(
+        pickle.loads(pickle.dumps(fitted)).transform(views())["image"], fitted.transform(views())["image"]
+    )
 
 
 def test_n_jobs_changes_nothing():
@@ -313,7 +317,9 @@ def test_search_exchanges_a_whole_step():
     search = RandomizedSearchCV(
         pipeline(), {"perview__image": steps}, n_iter=4, cv=3, random_state=0, error_score="raise"
     ).fit(views(), LABELS)
-    scores = {str(p["perview__image"]): s for p, s in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"])}
+    scores = {
+        str(p["perview__image"]): s for p, s in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"])
+    }
     assert scores.keys() == {str(step) for step in steps}
     alone = make_pipeline(PerView({"image": "drop", "text": pipeline()[0].transformers["text"]}), *pipeline()[1:])
     single = GridSearchCV(alone, {}, cv=3).fit(views(), LABELS)

@@ -46,7 +46,9 @@ NAMED = {
 
 
 @pytest.mark.parametrize("key", COLUMNS)
-@pytest.mark.parametrize("table", [TABLE, FRAME, sp.csr_array(TABLE), torch.asarray(TABLE)], ids=lambda t: type(t).__name__)
+@pytest.mark.parametrize(
+    "table", [TABLE, FRAME, sp.csr_array(TABLE), torch.asarray(TABLE)], ids=lambda t: type(t).__name__
+)
 def test_columns_by_position(table, key):
     columns, positions = COLUMNS[key]
     split = SplitColumns({"some": columns, "first": [0]})
@@ -57,7 +59,9 @@ def test_columns_by_position(table, key):
     some = out["some"].toarray() if sp.issparse(table) else np.asarray(out["some"])
     assert_array_equal(some, TABLE[:, positions])
     letters = "abcd" if table is FRAME else ["x0", "x1", "x2", "x3"]
-    assert split.get_feature_names_out().tolist() == [f"some__{letters[i]}" for i in positions] + [f"first__{letters[0]}"]
+    assert split.get_feature_names_out().tolist() == [f"some__{letters[i]}" for i in positions] + [
+        f"first__{letters[0]}"
+    ]
 
 
 @pytest.mark.parametrize("key", NAMED)
@@ -154,7 +158,9 @@ def test_a_pipeline_from_one_table_scores_as_without_views():
     X, y = rng.normal(size=(60, 5)), rng.integers(2, size=60)
     X[:, 2] += y
     split = SplitColumns({"left": slice(0, 2), "right": slice(2, None)})
-    pipe = make_pipeline(split, PerView({"left": StandardScaler(), "right": StandardScaler()}), Fuse("concat"), LogisticRegression())
+    pipe = make_pipeline(
+        split, PerView({"left": StandardScaler(), "right": StandardScaler()}), Fuse("concat"), LogisticRegression()
+    )
     plain = make_pipeline(StandardScaler(), LogisticRegression())
     assert cross_val_score(pipe, X, y).tolist() == cross_val_score(plain, X, y).tolist()
 

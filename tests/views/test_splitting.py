@@ -49,8 +49,10 @@ def flat(X):
     """Any kind of the left view as the table it was made from."""
     if sp.issparse(X):
         return X.toarray()
-    return np.asarray([np.asarray(row, dtype=float).ravel()[:6] for row in np.asarray(X)]) if not isinstance(X, list) else np.asarray(
-        [[float(v) for v in row.split()] if isinstance(row, str) else np.ravel(row)[:6] for row in X]
+    return (
+        np.asarray([np.asarray(row, dtype=float).ravel()[:6] for row in np.asarray(X)])
+        if not isinstance(X, list)
+        else np.asarray([[float(v) for v in row.split()] if isinstance(row, str) else np.ravel(row)[:6] for row in X])
     )
 
 
@@ -76,7 +78,9 @@ def views(kind="table"):
 def pipe(last=None):
     """Over both views; equal to `plain` on the views side by side."""
     left = make_pipeline(FunctionTransformer(flat), StandardScaler())
-    return make_pipeline(PerView({"left": left, "right": StandardScaler()}), Fuse("concat"), last or LogisticRegression())
+    return make_pipeline(
+        PerView({"left": left, "right": StandardScaler()}), Fuse("concat"), last or LogisticRegression()
+    )
 
 
 def plain(last=None):
@@ -121,8 +125,12 @@ def test_scores_over_a_splitter_are_those_on_one_array(kind, splitter):
 
 @kinds
 def test_cross_val_predict_is_in_row_order(kind):
-    got = cross_val_predict(pipe(), views(kind), Y, method="predict_proba", cv=StratifiedKFold(3, shuffle=True, random_state=0))
-    expected = cross_val_predict(plain(), PLAIN, Y, method="predict_proba", cv=StratifiedKFold(3, shuffle=True, random_state=0))
+    got = cross_val_predict(
+        pipe(), views(kind), Y, method="predict_proba", cv=StratifiedKFold(3, shuffle=True, random_state=0)
+    )
+    expected = cross_val_predict(
+        plain(), PLAIN, Y, method="predict_proba", cv=StratifiedKFold(3, shuffle=True, random_state=0)
+    )
     assert_allclose(got, expected, atol=1e-6)
 
 
@@ -135,7 +143,9 @@ def test_rows_in_another_order_give_other_scores():
 @kinds
 def test_learning_curve_is_that_on_one_array(kind):
     options = {"train_sizes": [0.4, 1.0], "cv": 3, "shuffle": True, "random_state": 0, "error_score": "raise"}
-    for got, expected in zip(learning_curve(pipe(), views(kind), Y, **options), learning_curve(plain(), PLAIN, Y, **options)):
+    for got, expected in zip(
+        learning_curve(pipe(), views(kind), Y, **options), learning_curve(plain(), PLAIN, Y, **options)
+    ):
         assert_allclose(got, expected)
 
 
@@ -199,7 +209,9 @@ def test_halving_grid_search_is_that_on_one_array(kind):
 def test_randomized_search_exchanges_a_whole_step():
     choice = {"perview__right": [StandardScaler(), MinMaxScaler(), "drop"]}
     search = RandomizedSearchCV(pipe(), choice, n_iter=3, cv=3, random_state=0, error_score="raise").fit(views(), Y)
-    scores = {str(p["perview__right"]): s for p, s in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"])}
+    scores = {
+        str(p["perview__right"]): s for p, s in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"])
+    }
     assert scores["StandardScaler()"] == pytest.approx(cross_val_score(plain(), PLAIN, Y, cv=3).mean())
     assert scores["drop"] == pytest.approx(cross_val_score(plain(), LEFT, Y, cv=3).mean())
     assert len(scores) == 3
@@ -311,7 +323,9 @@ def test_both_views_are_the_mean_of_each():
 def test_an_aligned_pipeline_is_searched_through_every_step():
     grid = {"perview__right__n_components": [2, 3], "cca__shrinkage": [0.01, 0.5]}
     search = GridSearchCV(aligned(), grid, cv=3, n_jobs=2, error_score="raise").fit(views(), Y)
-    by_hand = [cross_val_score(aligned().set_params(**p), views(), Y, cv=3).mean() for p in search.cv_results_["params"]]
+    by_hand = [
+        cross_val_score(aligned().set_params(**p), views(), Y, cv=3).mean() for p in search.cv_results_["params"]
+    ]
     assert_allclose(search.cv_results_["mean_test_score"], by_hand)
 
 
