@@ -7,6 +7,7 @@ they are. Nothing here imports torch unless a tensor is met or a device is asked
 from __future__ import annotations
 
 import array_api_compat as aac
+import array_api_compat.numpy as np_compat
 import numpy as np
 import scipy.linalg as sla
 
@@ -16,7 +17,7 @@ _WORTH_A_GPU = 5e9
 
 def is_tensor(x) -> bool:
     """Whether `x` is an array of another library than numpy that computes by itself (a torch tensor, say)."""
-    return aac.is_array_api_obj(x) and not aac.is_numpy_array(x) and not _is_sparse(x)
+    return type(x) is not np.ndarray and aac.is_array_api_obj(x) and not aac.is_numpy_array(x) and not _is_sparse(x)
 
 
 def _is_sparse(x) -> bool:
@@ -25,12 +26,14 @@ def _is_sparse(x) -> bool:
 
 def namespace(*arrays):
     """The array namespace that all `arrays` share."""
+    if all(type(a) is np.ndarray for a in arrays):  # the general way costs more than many a small computation
+        return np_compat
     return aac.array_namespace(*arrays)
 
 
 def is_numpy(*arrays) -> bool:
     """Whether all `arrays` are numpy arrays."""
-    return all(aac.is_numpy_array(a) for a in arrays)
+    return all(type(a) is np.ndarray or aac.is_numpy_array(a) for a in arrays)
 
 
 def to_numpy(x) -> np.ndarray:

@@ -42,9 +42,12 @@ def check_view(X, *, label="", owner=None, reset=True, min_samples=1, accept_spa
     ValueError
         For anything that is not such a table, with the number of entries that are not finite.
     """
-    if owner is not None:
+    plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
+    if owner is not None and not (plain and not hasattr(owner, "feature_names_in_")):
         _check_feature_names(owner, X, reset=reset)
-    if is_tensor(X):
+    if plain:
+        table = X  # scikit-learn's checks, none of which could object, take longer than a small fit
+    elif is_tensor(X):
         table = _check_tensor(X, label)
     else:
         if sp.issparse(X) and not accept_sparse:
@@ -86,7 +89,9 @@ def check_view(X, *, label="", owner=None, reset=True, min_samples=1, accept_spa
 
 def _holds_text(X):
     first = X[0]
-    return isinstance(first, (str, bytes)) or getattr(X, "dtype", np.dtype(float)).kind in "US"
+    while isinstance(first, (list, np.ndarray)) and np.ndim(first) > 0 and len(first):
+        first = first[0]
+    return isinstance(first, (str, bytes))
 
 
 def _check_tensor(X, label):
