@@ -17,11 +17,9 @@ _WORTH_A_GPU = 5e9
 
 def is_tensor(x) -> bool:
     """Whether `x` is an array of another library than numpy that computes by itself (a torch tensor, say)."""
-    return type(x) is not np.ndarray and aac.is_array_api_obj(x) and not aac.is_numpy_array(x) and not _is_sparse(x)
-
-
-def _is_sparse(x) -> bool:
-    return aac.is_pydata_sparse_array(x)
+    if type(x) is np.ndarray or not hasattr(x, "dtype"):  # containers of rows have a namespace, but no dtype
+        return False
+    return aac.is_array_api_obj(x) and not aac.is_numpy_array(x) and not aac.is_pydata_sparse_array(x)
 
 
 def namespace(*arrays):
@@ -70,6 +68,9 @@ def cholesky(A):
     """The lower Cholesky factor of `A`, or None when `A` is not positive definite."""
     try:
         if is_numpy(A):
+            if A.dtype == np.float64:
+                L, info = sla.lapack.dpotrf(A, lower=1, clean=1)
+                return L if info == 0 else None
             return sla.cholesky(A, lower=True, check_finite=False)
         return namespace(A).linalg.cholesky(A)
     except (np.linalg.LinAlgError, RuntimeError):  # torch's LinAlgError is a RuntimeError
@@ -79,6 +80,8 @@ def cholesky(A):
 def solve_triangular(L, B, *, transpose=False):
     """``inv(L) @ B`` for a lower triangular `L`, or ``inv(L.T) @ B`` with ``transpose=True``."""
     if is_numpy(L, B):
+        if L.dtype == B.dtype == np.float64:  # LAPACK itself: scipy's wrapper takes longer than a small solve
+            return sla.lapack.dtrtrs(L, B, lower=1, trans=int(transpose))[0]
         return sla.solve_triangular(L, B, lower=True, trans=int(transpose), check_finite=False)
     xp = namespace(L, B)
     A = L.T if transpose else L

@@ -43,6 +43,7 @@ def check_view(X, *, label="", owner=None, reset=True, min_samples=1, accept_spa
         For anything that is not such a table, with the number of entries that are not finite.
     """
     plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
+    plain = plain and X.shape[0] >= max(min_samples, 1) and X.shape[1] > 0
     if owner is not None and not (plain and not hasattr(owner, "feature_names_in_")):
         _check_feature_names(owner, X, reset=reset)
     if plain:

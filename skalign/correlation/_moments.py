@@ -213,5 +213,5 @@ def row_weights(sample_weight, n, like_array):
     if weights.shape != (n,):
         raise ValueError(f"sample_weight has shape {weights.shape}, expected ({n},): one weight for every sample.")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise ValueError("sample_weight must be finite and not negative, with at least one positive weight.")
+        raise ValueError("sample_weight must be finite and not negative, and not all zero.")
     return astype(like(weights, like_array), namespace(like_array).float64)

@@ -91,8 +91,8 @@ class Precomputed(RowTable):
     def fingerprint(self):
         """A short description by which to tell whether two views hold the same matrix."""
         K = self.matrix
-        parts = (K[:1], K[-1:], K.diagonal())
-        return tuple(K.shape), *(zlib.crc32(to_numpy(part).tobytes()) for part in parts)
+        some = np.unique(np.linspace(0, len(K) - 1, min(len(K), 64)).astype(int))
+        return tuple(K.shape), *(zlib.crc32(to_numpy(part).tobytes()) for part in (K[some], K.diagonal()))
 
     def __repr__(self):
         return f"Precomputed(n_rows={len(self)}, of={self.matrix.shape[0]})"

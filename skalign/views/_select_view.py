@@ -5,6 +5,8 @@ from __future__ import annotations
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ._fuse import Fuse
+
 
 def select_view(estimator, view):
     """The ordinary one-view Pipeline inside a fitted multi-view one.
@@ -46,8 +48,6 @@ def select_view(estimator, view):
     >>> bool((text_only.predict(views["text"]) == pipe.predict(views[["text"]])).all())
     True
     """
-    from ._fuse import Fuse
-
     estimator = getattr(estimator, "best_estimator_", estimator)
     check_is_fitted(estimator)
     steps = estimator.steps if isinstance(estimator, Pipeline) else [(type(estimator).__name__.lower(), estimator)]
@@ -57,7 +57,7 @@ def select_view(estimator, view):
             continue
         if in_views:
             part = select_view(step, view) if isinstance(step, Pipeline) else _of_step(step, view)
-            in_views = not isinstance(step, Fuse)
+            in_views = not _holds_fuse(step)
         else:
             part = step
         if isinstance(part, str) and part == "drop":
@@ -65,6 +65,10 @@ def select_view(estimator, view):
         if not (isinstance(part, str) and part == "passthrough"):
             selected.append((name, part))
     return Pipeline(selected or [("passthrough", "passthrough")])
+
+
+def _holds_fuse(step):
+    return isinstance(step, Fuse) or (isinstance(step, Pipeline) and any(_holds_fuse(part) for _, part in step.steps))
 
 
 def _of_step(step, view):
