@@ -69,7 +69,9 @@ def check_view(X, *, label="", owner=None, reset=True, min_samples=1, accept_spa
                 estimator=estimator,
             )
         except ValueError as error:
-            raise ValueError(f"{label}{error}") from None
+            unready = "could not convert string" in str(error) or np.ndim(X) > 2
+            hint = " Put a transformer into PerView that makes a table of numbers of it." if unready else ""
+            raise ValueError(f"{label}{error}{hint}") from None
     _check_finite(table, label)
     n_samples, n_features = table.shape
     if n_samples < min_samples or n_features < 1:
@@ -323,7 +325,7 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         X : Views, or array-like of shape (n_samples, n_features)
             Any of the views seen at fit. A plain array is the first view, and allowed after a fit on two arrays.
         y : array-like of shape (n_samples, n_features_y), default=None
-            The second view; then a pair is returned.
+            The second view; then a pair is returned. Alone it goes through ``encoders_["y"].transform``.
 
         Returns
         -------

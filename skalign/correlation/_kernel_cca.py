@@ -113,7 +113,7 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         Variance of the outputs: 1, or the squared canonical correlation, which is what retrieval by cosine wants.
     memory : str or object with the joblib.Memory interface, default=None
         Where to keep kernels and their eigendecompositions, so that a search over `shrinkage`, `n_components` or the
-        other view's kernel does not compute them again.
+        other view's kernel does not compute them again. A callable kernel is computed every time.
     device : {None, "auto", "cpu", "cuda"} or str, default=None
         Where to compute on numpy input; None stays with numpy.
     random_state : int, RandomState instance or None, default=None
@@ -260,8 +260,14 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _solve_exact(self, tables, maps, shrinkages, n):
         memory = check_memory(self.memory)
-        kernel_of, eigen_of = (memory.cache(f) for f in (_training_kernel, kernel_eigen))
-        kernels, column_means = zip(*(kernel_of(maps[name], X) for name, X in tables.items()))
+        cached_kernel, eigen_of = (memory.cache(f) for f in (_training_kernel, kernel_eigen))
+        # joblib knows a callable by its name only: after a change of its code it would return the old kernel.
+        kernels, column_means = zip(
+            *(
+                (_training_kernel if callable(maps[name].kernel) else cached_kernel)(maps[name], X)
+                for name, X in tables.items()
+            )
+        )
         for name, K in zip(tables, kernels):
             if not float(namespace(K).linalg.trace(K)) > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
@@ -345,7 +351,7 @@ def _decoder(encoder, X, variates):
     """Regression of the columns of a view on its variates; none where the view is a kernel."""
     if isinstance(encoder.features_, KernelRows) and encoder.features_.kernel == "precomputed":
         return None
-    X = X if sp.issparse(X) else to_numpy(X) if is_tensor(X) else X
+    X = to_numpy(astype(X, namespace(X).float64)) if is_tensor(X) else X  # numpy knows no bfloat16
     encoder.mean_ = np.asarray(X.mean(axis=0), dtype=np.float64).ravel()
     total = np.asarray(X.T @ variates).T - variates.sum(axis=0)[:, None] * encoder.mean_
     return np.linalg.lstsq(variates.T @ variates, total, rcond=None)[0]

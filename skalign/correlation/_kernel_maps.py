@@ -50,7 +50,10 @@ def resolve_gamma(gamma, kernel, X, rng):
     from sklearn.metrics import pairwise_distances
 
     rows = np.sort(rng.permutation(X.shape[0])[:1000])
-    X = X[rows] if sp.issparse(X) else to_numpy(X)[rows]
+    X = X[rows]
+    if not sp.issparse(X):
+        X = to_numpy(astype(X, namespace(X).float64))
+        X = X - X.mean(axis=0)  # a large mean costs the digits of the distances
     D = pairwise_distances(X, metric="manhattan" if kernel == "laplacian" else "euclidean")
     median = float(np.median(D[np.triu_indices_from(D, 1)]))
     median = median if median > 0 else float(D.max()) or 1.0

@@ -74,7 +74,7 @@ class SignificanceMixin:
     """Parametric and permutation tests for two-view linear CCA."""
 
     def wilks_test(self, method="rao"):
-        """Tests that the k-th and all later canonical correlations are zero (see the module's `wilks_test`).
+        """Tests that the k-th and all later canonical correlations are zero (see `skalign.correlation.wilks_test`).
 
         Parameters
         ----------

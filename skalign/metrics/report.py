@@ -54,6 +54,8 @@ def retrieval_report(Z_a=None, Z_b=None, *, ks=(1, 5, 10), direction="both", **o
     n_candidates                200                   200
     """
     ways = ways_of(direction)
+    if "k" in options or not np.iterable(ks):
+        raise TypeError("retrieval_report takes a sequence of list lengths, ks=(1, 5, 10), not one k.")
     ks = [check_count("every k in ks", k) for k in ks]
     ranking = Ranking(Z_a, Z_b, **options)
     report, chance = RetrievalReport(), {}

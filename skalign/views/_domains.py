@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.utils import _safe_indexing
 
@@ -62,6 +64,10 @@ class Domains(RowTable):
     )
 
     def __init__(self, domains=None, /, **named_domains):
+        if domains is not None and not isinstance(domains, Mapping):
+            raise ValueError(
+                f"Domains are named: Domains(source=..., target=...) or a mapping, not a {type(domains).__name__}."
+            )
         domains = {**(domains or {}), **named_domains}
         if not domains:
             raise ValueError("Domains needs at least one domain: Domains(source=..., target=...).")

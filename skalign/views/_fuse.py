@@ -126,9 +126,8 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         if len(tables) == 1:
             return tables[0]
         if any(sp.issparse(table) for table in tables):
-            return sp.hstack(tables, format="csr") if self.how == "concat" else sum(tables) / len(tables)
-        xp = namespace(*tables)
-        return xp.concat(tables, axis=1) if self.how == "concat" else sum(tables) / len(tables)
+            return sp.hstack(tables, format="csr") if self.how == "concat" else _mean(tables)
+        return namespace(*tables).concat(tables, axis=1) if self.how == "concat" else _mean(tables)
 
     def _checked(self, X, name):
         table = _table(X[name], f"View {name!r}")
@@ -178,6 +177,12 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _mean(tables):
+    """Mean of tables; each is divided before the sum, in which small integers would overflow."""
+    mean = sum(table / len(tables) for table in tables)
+    return np.asarray(mean) if isinstance(mean, np.matrix) else mean  # what a sparse matrix and an array add up to
 
 
 def _table(view, label):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from ..base import wrap_output
 from ._domains import Domains
-from ._rows import RowTable
+from ._rows import RowTable, n_rows
 from ._views import Views
 
 
@@ -35,7 +35,10 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
     Raises
     ------
     ValueError
-        At fit for a key that is no view; at transform for a view that was not there at fit.
+        At fit for a key that is no view; at transform for a view that was not there at fit; for a transformer that
+        does not give one row per sample, as a text vectorizer on a DataFrame (it wants a Series or a list).
+    TypeError
+        For data that are neither Views nor Domains, and transformers that are no mapping.
 
     See Also
     --------
@@ -113,6 +116,10 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
             As the input, without the dropped views.
         """
         _check_container(X)
+        if self.transformers is not None and not hasattr(self.transformers, "items"):
+            raise TypeError(
+                f"transformers must be a dict of transformers by view name, not a {type(self.transformers).__name__}."
+            )
         self._validate_names([name for name, _ in self._items])
         if unknown := [name for name, _ in self._items if name not in X]:
             raise ValueError(f"PerView names {unknown}, which are no views; the views are {X.names}.")
@@ -166,6 +173,12 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
     def _assemble(self, X, outputs):
         if isinstance(X, Domains):
             return X.replace(**outputs)
+        for name, output in outputs.items():
+            if (length := n_rows(output)) != len(X):
+                raise ValueError(
+                    f"The transformer of view {name!r} made {length} rows of {len(X)} samples. A text vectorizer takes "
+                    "a list or a Series of strings, not a DataFrame: give it the column alone."
+                )
         for name in outputs:
             plain = _is(self.transformers_[name], "passthrough") and not hasattr(outputs[name], "columns")
             if plain and _column_names(outputs[name]) is not None:

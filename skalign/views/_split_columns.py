@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
@@ -87,6 +88,8 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def _table(self, X, reset):
         if not hasattr(X, "shape"):
             X = np.asarray(X)
+        if sp.issparse(X) and X.format not in ("csr", "csc"):
+            X = X.tocsr()  # other formats have no columns to select
         if len(X.shape) != 2:
             raise ValueError(f"Expected a 2D table, got shape {tuple(X.shape)}. Reshape your data.")
         validate_data(self, X, reset=reset, skip_check_array=True)

@@ -101,8 +101,9 @@ class Views(RowTable):
 
         Parameters
         ----------
-        tables : mapping of str to DataFrame
-            One pandas DataFrame for each view.
+        tables : mapping of str to DataFrame or Series
+            One pandas DataFrame for each view, or a Series with the key as its index. Text vectorizers want the
+            Series: ``texts.set_index("id")["text"]``.
         on : str
             The column, or the name of the index, that identifies a sample in every table.
 
@@ -115,6 +116,8 @@ class Views(RowTable):
         ------
         ValueError
             When a key is missing or occurs twice within a table, or when no key is in all tables.
+        TypeError
+            When `tables` is no mapping.
 
         Examples
         --------
@@ -125,6 +128,8 @@ class Views(RowTable):
         >>> Views.join({"measure": left, "label": right}, on="id")["label"]["name"].tolist()
         ['ant', 'cow']
         """
+        if not isinstance(tables, Mapping):
+            raise TypeError(f"Views.join takes a dict of tables by view name, not a {type(tables).__name__}.")
         keyed = {}
         for name, table in tables.items():
             table = table if table.index.name == on else _index_by(table, on, name)
@@ -178,6 +183,8 @@ class Views(RowTable):
 
 
 def _index_by(table, on, name):
+    if not hasattr(table, "columns"):
+        raise ValueError(f"Table {name!r} has no columns, so its index has to be named {on!r}: it is the key to join on.")
     if on not in table.columns:
         raise ValueError(f"Table {name!r} has no column {on!r} to join on; its columns are {list(table.columns)}.")
     return table.set_index(on)

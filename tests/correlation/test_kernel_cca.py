@@ -211,3 +211,29 @@ def test_tuned_on_digit_halves():
     grid = {"gamma": [0.2, 0.4, 0.6, 0.8], "shrinkage": [3e-5, 1e-4, 3e-4]}
     search = GridSearchCV(KernelCCA(10), grid, cv=3).fit(train)
     assert search.score(test) >= 8.75
+
+
+def test_memory_does_not_keep_a_callable_kernel_whose_code_has_changed(related, tmp_path):
+    def kernel_of_degree(degree):
+        def kernel(X, Y):
+            return (X @ Y.T) ** degree
+
+        kernel.__qualname__ = "kernel"
+        return kernel
+
+    for degree in (1, 3):
+        model = KernelCCA(2, kernel=kernel_of_degree(degree), memory=str(tmp_path)).fit(*related)
+        expected = KernelCCA(2, kernel=kernel_of_degree(degree)).fit(*related)
+        assert_allclose(model.canonical_correlations_, expected.canonical_correlations_)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "exponential", "laplacian"])
+def test_median_gamma_keeps_its_digits_where_the_mean_is_large(related, kernel):
+    X = np.round(related[0] * 1024) / 1024  # exact beside the mean
+    gammas = [KernelCCA(2, kernel=kernel, gamma="median").fit(X + m, related[1]).gamma_["x"] for m in (0.0, 2.0**30)]
+    assert_allclose(*gammas, rtol=1e-6)
+
+
+def test_bfloat16_tensors(related):
+    X, Y = (torch.tensor(Z).bfloat16() for Z in related)
+    assert KernelCCA(2).fit(X, Y).transform(X).dtype == torch.float32

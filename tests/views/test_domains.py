@@ -301,3 +301,9 @@ def test_replace_takes_what_a_domain_may_be():
     assert moved["target"] == list("edcba")
     with pytest.raises(ValueError, match="Domain 'target' is a str"):
         domains.replace(target="abcde")
+
+
+@pytest.mark.parametrize("domains", [[np.eye(3), np.eye(2)], np.eye(3)])
+def test_domains_without_names(domains):
+    with pytest.raises(ValueError, match="Domains are named"):
+        Domains(domains)

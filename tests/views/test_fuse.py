@@ -216,3 +216,14 @@ def test_clone_pickle_params_and_html():
 @parametrize_with_checks([Fuse()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_mean_of_small_integers_does_not_overflow():
+    views = Views(a=np.full((3, 2), 200, np.uint8), b=np.full((3, 2), 100, np.uint8))
+    np.testing.assert_allclose(Fuse().fit_transform(views), 150.0)
+
+
+def test_mean_of_a_sparse_matrix_and_an_array_is_an_array():
+    fused = Fuse().fit_transform(Views(a=sp.csr_matrix(np.eye(3)), b=np.eye(3)))
+    assert type(fused) is np.ndarray
+    np.testing.assert_allclose(fused, np.eye(3))

@@ -187,3 +187,9 @@ EXPECTED = {
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_a_sparse_format_without_columns():
+    table = sp.coo_matrix(np.arange(12.0).reshape(3, 4))
+    views = SplitColumns({"left": slice(0, 2), "right": [3]}).fit_transform(table)
+    assert_array_equal(views["right"].toarray(), table.toarray()[:, [3]])
