@@ -94,7 +94,7 @@ def svd(A):
     """The thin singular value decomposition ``(U, s, Vt)``, largest values first."""
     if is_numpy(A):
         try:
-            return sla.svd(A, full_matrices=False, check_finite=False)
+            return np.linalg.svd(A, full_matrices=False)  # the same LAPACK as scipy's, in a thinner wrapper
         except np.linalg.LinAlgError:  # divide and conquer can fail to converge where the slower driver does not
             return sla.svd(A, full_matrices=False, check_finite=False, lapack_driver="gesvd")
     return tuple(namespace(A).linalg.svd(A, full_matrices=False))

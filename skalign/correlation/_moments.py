@@ -33,16 +33,19 @@ def center(X, weights=None, origin=None):
     """
     xp = namespace(X)
     share = _shares(X, weights)
-    start = column_means(X, weights) if origin is None else origin
+    start = share @ astype(X, xp.float64) if origin is None else origin
     centered = X - start
     rest = share @ centered  # what rounding left of the first pass: felt where the mean is large beside the spread
-    variance = share @ (centered * centered) if weights is not None else column_squares(centered) / X.shape[0]
-    variance = variance - rest**2
-    constant = variance <= (4 * _EPS * xp.abs(start + rest)) ** 2
-    if bool(xp.any(~constant & (rest**2 > 1e-20 * variance))):
-        centered -= rest
-    if bool(xp.any(constant)):
-        centered[:, constant] = 0.0
+    scale = xp.abs(start + rest)
+    # Some rows bound the variance from below; nearly always that is enough to see that nothing is to be mended.
+    bound = column_squares(centered[:64]) / X.shape[0]
+    if weights is not None or not bool(xp.all((bound > (4 * _EPS * scale) ** 2) & (rest**2 <= 1e-20 * bound))):
+        variance = share @ (centered * centered) - rest**2
+        constant = variance <= (4 * _EPS * scale) ** 2
+        if bool(xp.any(~constant & (rest**2 > 1e-20 * variance))):
+            centered -= rest
+        if bool(xp.any(constant)):
+            centered[:, constant] = 0.0
     if weights is not None:
         centered *= xp.sqrt(weights)[:, None]
     return centered, rest if origin is not None else start + rest
@@ -61,7 +64,7 @@ def column_squares(X):
 def _shares(X, weights):
     xp = namespace(X)
     if weights is None:
-        return xp.full(X.shape[0], 1.0 / X.shape[0], dtype=xp.float64, device=X.device)
+        return like(np.full(X.shape[0], 1.0 / X.shape[0]), X)
     return weights / xp.sum(weights)
 
 
