@@ -10,11 +10,20 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
-from .._backend import astype, float_dtype, is_tensor, like, namespace, to_numpy
+from .._backend import astype, float_dtype, like, namespace, to_numpy
 from ..views import Precomputed
 from ..views._by_view import by_view
 from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank, variate_correlations
-from ._kernel_maps import FourierFeatures, KernelRows, NystroemFeatures, check_kernel, in_blocks, resolve_gamma
+from ._kernel_maps import (
+    FourierFeatures,
+    KernelRows,
+    NystroemFeatures,
+    check_kernel,
+    check_precomputed,
+    in_blocks,
+    resolve_gamma,
+    training_kernel,
+)
 from ._kernel_solvers import center_kernel, kernel_cca, kernel_eigen
 from ._linear_solvers import cross_blocks, sign_of_columns, top_components, whiten
 from ._moments import Moments, center
@@ -247,7 +256,7 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
             kernel = "precomputed" if encoders[name].rows_ is not None else kernels[name]
             check_kernel(kernel, gammas[name], name)
             if kernel == "precomputed":
-                _check_precomputed(X, name, self.approximation)
+                check_precomputed(X, name, self.approximation)
             gamma = None if kernel == "precomputed" else resolve_gamma(gammas[name], kernel, X, rng)
             self._gammas[name] = gamma
             if self.approximation == "nystroem":
@@ -260,15 +269,14 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _solve_exact(self, tables, maps, shrinkages, n):
         memory = check_memory(self.memory)
-        cached_kernel, eigen_of = (memory.cache(f) for f in (_training_kernel, kernel_eigen))
-        # joblib knows a callable by its name only: after a change of its code it would return the old kernel.
-        kernels, column_means = zip(
-            *(
-                (_training_kernel if callable(maps[name].kernel) else cached_kernel)(maps[name], X)
-                for name, X in tables.items()
-            )
-        )
-        for name, K in zip(tables, kernels):
+        cached_kernel, eigen_of = (memory.cache(f) for f in (training_kernel, kernel_eigen))
+        kernels, column_means = [], []
+        for name, X in tables.items():
+            # joblib knows a callable by its name only: after a change of its code it would return the old kernel.
+            own = callable(maps[name].kernel)
+            K, means = training_kernel(maps[name], X, name) if own else cached_kernel(maps[name], X)
+            kernels.append(K)
+            column_means.append(means)
             if not float(namespace(K).linalg.trace(K)) > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
         k = self._default_components(kernels, n) if self.n_components is None else self.n_components
@@ -327,32 +335,13 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         return tags
 
 
-def _training_kernel(features, X):
-    centered, column_means, _ = center_kernel(features(X))
-    return centered, column_means
-
-
-def _check_precomputed(K, name, approximation):
-    if approximation is not None:
-        raise ValueError(f"View {name!r} is a precomputed kernel: there is nothing to approximate in it.")
-    if sp.issparse(K):
-        raise ValueError(f"View {name!r}: a precomputed kernel must be dense.")
-    if K.shape[0] != K.shape[1]:
-        raise ValueError(
-            f"View {name!r}: a precomputed kernel must be square at fit, got shape {tuple(K.shape)}. Splitting takes "
-            "rows only: wrap the whole matrix as Precomputed(K), which is split both ways."
-        )
-    xp = namespace(K)
-    if float(xp.max(xp.abs(K - K.T))) > 1e-5 * float(xp.max(xp.abs(K))):
-        raise ValueError(f"View {name!r}: a precomputed kernel must be symmetric.")
-
-
 def _decoder(encoder, X, variates):
     """Regression of the columns of a view on its variates; none where the view is a kernel."""
     if isinstance(encoder.features_, KernelRows) and encoder.features_.kernel == "precomputed":
         return None
-    X = to_numpy(astype(X, namespace(X).float64)) if is_tensor(X) else X  # numpy knows no bfloat16
-    encoder.mean_ = np.asarray(X.mean(axis=0), dtype=np.float64).ravel()
+    # In float64 before numpy, which knows no bfloat16, and before the mean, which float32 would blur.
+    X = X.astype(np.float64) if sp.issparse(X) else to_numpy(astype(X, namespace(X).float64))
+    encoder.mean_ = np.asarray(X.mean(axis=0)).ravel()
     total = np.asarray(X.T @ variates).T - variates.sum(axis=0)[:, None] * encoder.mean_
     return np.linalg.lstsq(variates.T @ variates, total, rcond=None)[0]
 

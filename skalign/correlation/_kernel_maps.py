@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from .._backend import astype, is_tensor, like, namespace, to_numpy
 from ..metrics.similarity import SIMILARITIES, apply_similarity, batches
 from ._kernel_approximation import nystroem_map, rff_directions, rff_map
+from ._kernel_solvers import center_kernel
 
 KERNELS = tuple(sorted(name for name in SIMILARITIES if name != "dot"))
 # A block of kernel rows at transform stays under this many entries.
@@ -135,3 +136,35 @@ def in_blocks(function, X, width):
 def _keep(X):
     """A copy on the host that later changes of the user's array do not reach, and that loads without a GPU."""
     return X.copy() if sp.issparse(X) else np.array(to_numpy(X) if is_tensor(X) else X, copy=True)
+
+
+def training_kernel(features, X, view=None):
+    """The centred kernel of the training rows and its column means; checked where it is a user's, of view `view`."""
+    K = features(X)
+    if view is not None:
+        check_precomputed(K, view)
+    centered, column_means, _ = center_kernel(K)
+    return centered, column_means
+
+
+def check_precomputed(K, view, approximation=None):
+    """Raise unless `K` can be the kernel among the training rows of `view`."""
+    if approximation is not None:
+        raise ValueError(f"View {view!r} is a precomputed kernel: there is nothing to approximate in it.")
+    if sp.issparse(K):
+        raise ValueError(f"View {view!r}: a precomputed kernel must be dense.")
+    if K.shape[0] != K.shape[1]:
+        raise ValueError(
+            f"View {view!r}: a precomputed kernel must be square at fit, got shape {tuple(K.shape)}. Splitting takes "
+            "rows only: wrap the whole matrix as Precomputed(K), which is split both ways."
+        )
+    xp = namespace(K)
+    if not bool(xp.all(xp.isfinite(K))):
+        raise ValueError(f"View {view!r}: the kernel holds NaN or infinity.")
+    if float(xp.max(xp.abs(K - K.T))) > 1e-5 * float(xp.max(xp.abs(K))):
+        raise ValueError(f"View {view!r}: a kernel must be symmetric.")
+    if float(xp.sum(xp.linalg.diagonal(K))) * K.shape[0] < float(xp.sum(K)) * (1 - 1e-9):
+        raise ValueError(
+            f"View {view!r}: this is no kernel, for its centred trace is negative; distances D become one as "
+            "exp(-gamma * D**2)."
+        )

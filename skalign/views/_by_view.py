@@ -26,7 +26,7 @@ class ByView:
     ByView(image=0.5, text=0.01)
     """
 
-    def __init__(self, **values):
+    def __init__(self, /, **values):
         self._values = values
 
     def get_params(self, deep=True):

@@ -174,7 +174,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         if isinstance(X, Domains):
             return X.replace(**outputs)
         for name, output in outputs.items():
-            if (length := n_rows(output)) != len(X):
+            if hasattr(X[name], "columns") and (length := n_rows(output)) != len(X):
                 raise ValueError(
                     f"The transformer of view {name!r} made {length} rows of {len(X)} samples. A text vectorizer takes "
                     "a list or a Series of strings, not a DataFrame: give it the column alone."

@@ -184,7 +184,9 @@ class Views(RowTable):
 
 def _index_by(table, on, name):
     if not hasattr(table, "columns"):
-        raise ValueError(f"Table {name!r} has no columns, so its index has to be named {on!r}: it is the key to join on.")
+        raise ValueError(
+            f"Table {name!r} has no columns, so its index has to be named {on!r}: it is the key to join on."
+        )
     if on not in table.columns:
         raise ValueError(f"Table {name!r} has no column {on!r} to join on; its columns are {list(table.columns)}.")
     return table.set_index(on)

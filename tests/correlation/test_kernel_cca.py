@@ -191,6 +191,19 @@ def test_bad_settings_are_refused(related, settings, message):
         KernelCCA(**settings).fit(*related)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (lambda A, B: np.full((len(A), len(B)), np.nan), "NaN"),
+        (lambda A, B: A @ np.triu(np.ones((A.shape[1],) * 2)) @ np.ones((A.shape[1], B.shape[1])) @ B.T, "symmetric"),
+        (lambda A, B: ((A[:, None, :2] - B[None, :, :2]) ** 2).sum(-1), "no kernel"),
+    ],
+)
+def test_what_is_no_kernel_is_refused(related, kernel, message):
+    with pytest.raises(ValueError, match=message):
+        KernelCCA(2, kernel=kernel).fit(*related)
+
+
 def test_no_shrinkage_warns(related):
     with pytest.warns(UserWarning, match="mean nothing"):
         KernelCCA(2, shrinkage=0.0).fit(*related)
