@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import like, namespace, resolve_device, to_device, to_numpy
+from .._backend import is_tensor, like, namespace, resolve_device, to_device, to_numpy
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..views._by_view import by_view
 
@@ -41,6 +41,10 @@ class CanonicalMixin(PairedAlignerMixin):
             raise ValueError(f"n_components must be None or a whole number of at least 1, got {k!r}.")
         encoders = {name: encoder(view=name, owner=type(self).__name__) for name in views.names}
         tables = {name: encoders[name].check(view, reset=True, min_samples=min_samples) for name, view in views.items()}
+        kinds = {name: is_tensor(table) for name, table in tables.items()}
+        if len(set(kinds.values())) > 1:
+            tensors = [name for name, tensor in kinds.items() if tensor]
+            raise TypeError(f"The views {tensors} are tensors and the others are not: bring all into one library.")
         return tables, encoders
 
     def _move(self, tables):

@@ -191,3 +191,9 @@ def test_read_only_input_is_not_altered(solver):
     cca.transform(X, Y)
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(Y, before[1])
+
+
+def test_views_of_different_libraries_are_refused():
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    with pytest.raises(TypeError, match=r"\['b'\] are tensors"):
+        CCA(2).fit(Views(a=X, b=torch.asarray(X)))

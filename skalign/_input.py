@@ -1,0 +1,153 @@
+"""Checks of what users hand in."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_feature_names
+
+from ._backend import astype, is_tensor, namespace
+
+
+def check_view(X, *, label="", owner=None, reset=True, min_samples=1, accept_sparse=False, estimator="This aligner"):
+    """A 2-D table of finite floats from what a user calls a view.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix, DataFrame or tensor of shape (n_samples, n_features)
+        The view. float32 and float64 stay; other numbers become float64. Tensors stay where they are.
+    label : str
+        Stands before every error, "view 'text': " say.
+    owner : object, default=None
+        What remembers ``n_features_in_`` and ``feature_names_in_``, as scikit-learn's estimators do.
+    reset : bool, default=True
+        Whether to remember them (fit) or to compare with them (transform).
+    min_samples : int, default=1
+        Fewer rows are an error.
+    accept_sparse : bool, default=False
+        Keep sparse matrices (as CSR); otherwise they are made dense.
+    estimator : str
+        The name for errors.
+
+    Raises
+    ------
+    ValueError
+        For anything that is not such a table, with the number of entries that are not finite.
+    """
+    plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
+    plain = plain and X.shape[0] >= max(min_samples, 1) and X.shape[1] > 0
+    if owner is not None and not (plain and not hasattr(owner, "feature_names_in_")):
+        _check_feature_names(owner, X, reset=reset)
+    if plain:
+        table = X  # scikit-learn's checks, none of which could object, take longer than a small fit
+    elif is_tensor(X):
+        table = _check_tensor(X, label)
+    else:
+        if sp.issparse(X) and not accept_sparse:
+            X = X.toarray()
+        if isinstance(X, (list, np.ndarray)) and len(X) and _holds_text(X):
+            raise ValueError(
+                f"{label}holds strings, where numbers are needed: put a vectorizer for it into PerView. "
+                "Labels are not a view; they go into y beside Views."
+            )
+        try:
+            table = check_array(
+                X,
+                accept_sparse="csr" if accept_sparse else False,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=False,
+                ensure_min_samples=min_samples,
+                ensure_min_features=1,
+                estimator=estimator,
+            )
+        except ValueError as error:
+            unready = "could not convert string" in str(error) or np.ndim(X) > 2
+            hint = " Put a transformer into PerView that makes a table of numbers of it." if unready else ""
+            raise ValueError(f"{label}{error}{hint}") from None
+    _check_finite(table, label)
+    n_samples, n_features = table.shape
+    if n_samples < min_samples or n_features < 1:
+        raise ValueError(
+            f"{label}Found array with {n_samples} sample(s) and {n_features} feature(s) (shape={tuple(table.shape)}) "
+            f"while a minimum of {min_samples} sample(s) and 1 feature(s) is required by {estimator}."
+        )
+    if owner is not None:
+        if reset:
+            owner.n_features_in_ = n_features
+        elif n_features != owner.n_features_in_:
+            raise ValueError(
+                f"{label}X has {n_features} features, but {estimator} is expecting {owner.n_features_in_} features "
+                "as input."
+            )
+    return table
+
+
+def _holds_text(X):
+    first = X[0]
+    while isinstance(first, (list, np.ndarray)) and np.ndim(first) > 0 and len(first):
+        first = first[0]
+    return isinstance(first, (str, bytes))
+
+
+def _check_tensor(X, label):
+    xp = namespace(X)
+    if X.ndim != 2:
+        raise ValueError(f"{label}Expected 2D array, got {X.ndim}D array instead. Reshape your data.")
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError(f"{label}Complex data not supported.")
+    if xp.isdtype(X.dtype, ("integral", "bool")):
+        return astype(X, xp.float64)
+    return X
+
+
+def _check_finite(table, label):
+    values = table.data if sp.issparse(table) else table
+    xp = namespace(values)
+    if bool(xp.isfinite(xp.sum(values))):  # one pass; an overflowing sum of finite numbers is sorted out below
+        return
+    n_nan, n_inf = int(xp.sum(xp.isnan(values))), int(xp.sum(xp.isinf(values)))
+    if n_nan or n_inf:
+        raise ValueError(
+            f"{label}Input contains NaN or infinity: {n_nan} NaN and {n_inf} inf in shape {tuple(table.shape)}. "
+            "Impute or drop them before aligning (a SimpleImputer in PerView)."
+        )
+
+
+def with_rows(X):
+    """`X`, or its array where it has nothing but ``__array__``."""
+    return np.asarray(X) if hasattr(X, "__array__") and not hasattr(X, "__len__") else X
+
+
+def as_view(y, warn=False):
+    """The second argument as a table: one column where it has one dimension, which hints at a misunderstanding."""
+    y = with_rows(y)
+    shape = getattr(y, "shape", None)
+    one_dimensional = len(shape) == 1 if shape is not None else not len(y) or np.ndim(y[0]) == 0
+    if not one_dimensional:
+        return y
+    if not is_tensor(y):
+        y = np.asarray(y)
+        if y.dtype.kind not in "biuf":
+            y = _numbers_or_error(y)
+    if warn:
+        warnings.warn(
+            "A 1-D array is taken for a view of one column: the second argument is a view; labels go with Views.",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+    return y.reshape(-1, 1)
+
+
+def _numbers_or_error(y):
+    if y.dtype.kind == "c":
+        raise ValueError("View 'y': Complex data not supported.")
+    try:
+        return y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "The second argument of fit(X, Y) is a view and holds no numbers: labels go with Views, fit(views, labels)."
+        ) from error
