@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg as sla
 import scipy.sparse as sp
+import torch
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skalign import CCA, Domains, Views
