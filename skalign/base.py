@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._backend import is_tensor
 from ._encoder import OutputMixin, ViewEncoder, wrap_output
 from ._input import as_view, check_view, with_rows
 
@@ -42,10 +43,22 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         elif isinstance(y, Views):
             raise TypeError("The second argument is Views and the first is not: call fit(views).")
         else:
-            views = Views(zip_names(with_rows(X), as_view(y, warn=reset)))
+            views = Views(dict(zip(ARRAY_NAMES, (with_rows(X), as_view(y, warn=reset)))))
         if reset:
             self._two_arrays = not isinstance(X, Views)
         return views
+
+    def _open_tables(self, X, y, encoder, min_samples=2):
+        """Checked tables of two views or more, from either door, and their fresh encoders, both by name."""
+        views = self._open(X, y)
+        if len(views.names) < 2:
+            raise ValueError(f"{type(self).__name__} aligns two views or more; these have only {views.names}.")
+        encoders = {name: encoder(view=name, owner=type(self).__name__) for name in views.names}
+        tables = {name: encoders[name].check(view, reset=True, min_samples=min_samples) for name, view in views.items()}
+        tensors = [name for name, table in tables.items() if is_tensor(table)]
+        if 0 < len(tensors) < len(tables):
+            raise TypeError(f"The views {tensors} are tensors and the others are not: bring all into one library.")
+        return tables, encoders
 
     def _encoder(self, name):
         if name not in self.encoders_:
@@ -206,8 +219,3 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def zip_names(X, Y):
-    """The two arrays of ``fit(X, Y)`` by their names."""
-    return dict(zip(ARRAY_NAMES, (X, Y)))

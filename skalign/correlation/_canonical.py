@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import is_tensor, like, namespace, resolve_device, to_device, to_numpy
+from .._backend import like, namespace, resolve_device, to_device, to_numpy
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..views._by_view import by_view
 
@@ -31,21 +31,12 @@ class CanonicalMixin(PairedAlignerMixin):
     """Fitting, scoring and naming of estimators whose components are canonical variates."""
 
     def _check_views(self, X, y, encoder, min_samples=2):
-        """Checked tables of all views on the device to compute on, and their fresh encoders, by name."""
-        views = self._open(X, y)
-        if len(views.names) < 2:
-            raise ValueError(f"{type(self).__name__} aligns two views or more; these have only {views.names}.")
+        """Checked tables of all views and their fresh encoders, by name, after a check of the shared parameters."""
         check_choice("weighting", self.weighting, ("unit", "correlation"))
         k = self.n_components
         if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
             raise ValueError(f"n_components must be None or a whole number of at least 1, got {k!r}.")
-        encoders = {name: encoder(view=name, owner=type(self).__name__) for name in views.names}
-        tables = {name: encoders[name].check(view, reset=True, min_samples=min_samples) for name, view in views.items()}
-        kinds = {name: is_tensor(table) for name, table in tables.items()}
-        if len(set(kinds.values())) > 1:
-            tensors = [name for name, tensor in kinds.items() if tensor]
-            raise TypeError(f"The views {tensors} are tensors and the others are not: bring all into one library.")
-        return tables, encoders
+        return self._open_tables(X, y, encoder, min_samples)
 
     def _move(self, tables):
         work = sum(float(np.prod(table.shape)) * min(table.shape) for table in tables.values())

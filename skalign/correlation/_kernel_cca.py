@@ -26,7 +26,8 @@ from ._kernel_maps import (
 )
 from ._kernel_solvers import center_kernel, kernel_cca, kernel_eigen
 from ._linear_solvers import cross_blocks, sign_of_columns, top_components, whiten
-from ._moments import Moments, center
+from ._moments import Moments, center, column_squares
+from ._variates import Variates
 
 _DEFAULT_COMPONENTS = 10
 _ROWS_FOR_RANK = 300
@@ -235,14 +236,12 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         variates = [to_numpy(Z) * signs for Z in variates]
         self.canonical_correlations_ = np.clip(variate_correlations(variates), -1.0, 1.0)
         factors = self._factors(self.canonical_correlations_)
-        self.gamma_, self.weights_ = {}, {}
+        self.weights_ = {}
         for i, (name, encoder) in enumerate(encoders.items()):
             encoder.features_ = maps[name]
             encoder.weights_ = self.weights_[name] = to_numpy(weights[i]) * signs
             encoder.offset_ = to_numpy(offsets[i]) * signs
             encoder._set_variates(_decoder(encoder, tables[name], variates[i]), factors)
-            self.gamma_[name] = self._gammas[name]
-        del self._gammas
         self.encoders_ = encoders
         return self
 
@@ -251,14 +250,14 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         kernels = by_view(self.kernel, names, "kernel")
         gammas, degrees = by_view(self.gamma, names, "gamma"), by_view(self.degree, names, "degree")
         coef0s = by_view(self.coef0, names, "coef0")
-        self._gammas, maps = {}, {}
+        self.gamma_, maps = {}, {}
         for name, X in tables.items():
             kernel = "precomputed" if encoders[name].rows_ is not None else kernels[name]
             check_kernel(kernel, gammas[name], name)
             if kernel == "precomputed":
                 check_precomputed(X, name, self.approximation)
             gamma = None if kernel == "precomputed" else resolve_gamma(gammas[name], kernel, X, rng)
-            self._gammas[name] = gamma
+            self.gamma_[name] = gamma
             if self.approximation == "nystroem":
                 maps[name] = NystroemFeatures(X, kernel, gamma, degrees[name], coef0s[name], self.n_landmarks, rng)
             elif self.approximation == "rff":
@@ -310,7 +309,7 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         whitenings = []
         for i, (name, c) in enumerate(zip(tables, shrinkages)):
             C = moments.covariance(i, i) if narrow else None
-            trace = float(namespace(centered[i]).sum(centered[i] ** 2)) / n
+            trace = float(namespace(centered[i]).sum(column_squares(centered[i]))) / n
             if not trace > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
             whitenings.append(whiten(centered[i], C, float(n), c, trace, "auto", 0, None))
@@ -320,13 +319,8 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         _warn_if_void(shrinkages, ranks, n)
         blocks = cross_blocks(whitenings, centered, moments, float(n))
         coefficients, _ = top_components(blocks, [w.rank for w in whitenings], k)
-        weights = [w.back(A) for w, A in zip(whitenings, coefficients)]
+        weights = Variates(whitenings, coefficients, centered, moments, float(n)).weights
         variates = [F @ W for F, W in zip(centered, weights)]
-        for i, Z in enumerate(variates):
-            xp = namespace(Z)
-            spread = xp.sqrt(xp.mean(Z**2, axis=0))
-            scale = xp.where(spread > 0, 1.0 / xp.where(spread > 0, spread, 1.0), 0.0)
-            weights[i], variates[i] = weights[i] * scale, Z * scale
         return weights, [mean @ W for mean, W in zip(means, weights)], variates
 
     def __sklearn_tags__(self):

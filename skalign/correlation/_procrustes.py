@@ -169,11 +169,7 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         self
         """
         self._check_parameters()
-        views = self._open(X, y)
-        if len(views.names) < 2:
-            raise ValueError(f"{type(self).__name__} aligns two views or more; these have only {views.names}.")
-        encoders = {name: RotationEncoder(view=name, owner=type(self).__name__) for name in views.names}
-        tables = {name: encoders[name].check(view, reset=True, min_samples=2) for name, view in views.items()}
+        tables, encoders = self._open_tables(X, y, RotationEncoder)
         work = sum(float(np.prod(table.shape)) * table.shape[1] for table in tables.values())
         device = resolve_device(self.device, work)
         tables = [to_device(table, device) for table in tables.values()]
