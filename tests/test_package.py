@@ -16,6 +16,7 @@ MODULES = (
     "skalign.datasets",
     "skalign.metrics",
     "skalign.metrics.representation",
+    "skalign.plotting",
     "skalign.temporal",
     "skalign.temporal.changepoints",
     "skalign.transport",
