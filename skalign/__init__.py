@@ -10,6 +10,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "AssignmentAligner": "skalign.transport",
     "CCA": "skalign.correlation",
+    "CTCAligner": "skalign.sequence",
     "ChangepointSegmenter": "skalign.temporal",
     "CTWAligner": "skalign.temporal",
     "ContrastiveAligner": "skalign.contrastive",
@@ -17,6 +18,7 @@ _HOMES = {
     "DTWAligner": "skalign.temporal",
     "DeepCCA": "skalign.correlation",
     "KernelCCA": "skalign.correlation",
+    "OTAligner": "skalign.transport",
     "ProcrustesAligner": "skalign.correlation",
     "RelativeAligner": "skalign.contrastive",
     "ZeroShotClassifier": "skalign.contrastive",
@@ -29,7 +31,17 @@ _HOMES = {
     "Views": "skalign.views",
     "select_view": "skalign.views",
 }
-_MODULES = ("contrastive", "correlation", "datasets", "metrics", "temporal", "transport", "views")
+_MODULES = (
+    "contrastive",
+    "correlation",
+    "datasets",
+    "metrics",
+    "plotting",
+    "sequence",
+    "temporal",
+    "transport",
+    "views",
+)
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

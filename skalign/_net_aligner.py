@@ -12,6 +12,7 @@ from joblib import hash as joblib_hash
 from sklearn.utils import check_random_state
 
 from ._backend import is_tensor, resolve_device
+from ._bags import elements_of
 from ._input import check_sample_shape
 from ._net_encoder import StoredNet
 from .base import PairedAlignerMixin
@@ -63,7 +64,7 @@ class NetAlignerMixin(PairedAlignerMixin):
         groups = group_numbers(groups, n_rows)
         rows, held_out = self._split(n_rows, groups, rng) if validate else (np.arange(n_rows), np.arange(0))
         self._check_batches(len(rows))
-        table = next(iter(tables.values()))
+        table = elements_of(next(iter(tables.values())))
         device = str(table.device) if is_tensor(table) else None
         with own_randomness(seed):
             nets = self._build(encoders)
@@ -97,7 +98,7 @@ class NetAlignerMixin(PairedAlignerMixin):
         self.loss_curve_ = (self.loss_curve_ if earlier else []) + result.losses
         self.validation_scores_ = (self.validation_scores_ if earlier else []) + result.scores
         self.n_iter_ = result.state["epochs"]
-        self.best_epoch_ = result.best_epoch
+        self.best_epoch_ = len(self.loss_curve_) - len(result.losses) + result.best_epoch
         return self
 
     def _build(self, encoders):

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ._bags import Bags, elements_of, on_elements
+
 ENCODERS = ("linear", "mlp", "residual", "identity")
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -48,7 +50,7 @@ class MLP(nn.Module):
             layers.append(nn.Linear(width, size))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(size))
-            layers.append(ACTIVATIONS[activation]() if isinstance(activation, str) else activation())
+            layers.append(_activation(activation))
             if dropout:
                 layers.append(nn.Dropout(dropout))
             width = size
@@ -69,6 +71,33 @@ class MLP(nn.Module):
         linear = self.layers[-1] if self.skip is None else self.skip
         linear.weight.copy_(torch.as_tensor(W.T))
         linear.bias.copy_(torch.as_tensor(b))
+
+
+class FrameConvolutions(nn.Module):
+    """Convolutions over time: (B, T, n_inputs) to (B, T, n_outputs), every frame from `receptive_field` around it.
+
+    Frames beyond the ends count as zeros, of the input and nowhere else: a sequence then has the same outputs alone and
+    padded in a batch. Without hidden layers it is a linear map of `kernel_size` frames.
+    """
+
+    def __init__(
+        self, n_inputs, n_outputs, hidden_layer_sizes=(), kernel_size=9, activation="relu", dropout=0.0,
+        input_noise=0.0,
+    ):  # fmt: skip
+        super().__init__()
+        layers, width = [], n_inputs
+        for size in hidden_layer_sizes:
+            layers += [nn.Conv1d(width, size, kernel_size), _activation(activation)]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            width = size
+        layers.append(nn.Conv1d(width, n_outputs, 1 if hidden_layer_sizes else kernel_size))
+        self.noise, self.layers = Noise(input_noise), nn.Sequential(*layers)
+        self.receptive_field = 1 + max(1, len(hidden_layer_sizes)) * (kernel_size - 1)
+
+    def forward(self, X):
+        margin = self.receptive_field // 2
+        return self.layers(nn.functional.pad(self.noise(X).mT, (margin, margin))).mT
 
 
 class ViewNets(nn.Module):
@@ -95,19 +124,22 @@ class ViewNets(nn.Module):
                 encoder.requires_grad_(False)
 
     def forward(self, views):
-        return {name: encode(views[name]) for name, encode in zip(self.names, self.encoders)}
+        return {name: on_elements(encode, views[name]) for name, encode in zip(self.names, self.encoders)}
 
     @torch.no_grad()
     def outputs(self, rows, batch_size=8192):
         """Outputs by view for `PairedRows`, without training anything."""
         self.eval()
-        parts = {
-            name: [encode(X) for X in torch.split(rows.views[name], batch_size)]
-            for name, encode in zip(self.names, self.encoders)
+
+        def in_parts(encode):
+            return lambda table: torch.cat([encode(X) for X in torch.split(table, batch_size)])
+
+        outputs = {
+            name: on_elements(in_parts(encode), rows.views[name]) for name, encode in zip(self.names, self.encoders)
         }
-        outputs = {name: torch.cat(tensors) for name, tensors in parts.items()}
         for name, Z in outputs.items():
-            if not bool(torch.isfinite(Z).all()):  # the last step of an epoch is behind the check of the loss
+            finite = torch.isfinite(elements_of(Z)).all()
+            if not bool(finite):  # the last step of an epoch is behind the check of the loss
                 raise FloatingPointError(
                     f"The net of view {name!r} puts out numbers that are not finite. Try a smaller learning_rate or "
                     "gradient_clip=1.0; look for extreme values in the views if standardize=False."
@@ -160,7 +192,13 @@ def build_encoder(encoder, shape, n_outputs, architecture, label=""):
     return nn.Sequential(Noise(architecture["input_noise"]), module)
 
 
+def _activation(activation):
+    return ACTIVATIONS[activation]() if isinstance(activation, str) else activation()
+
+
 def _built_in(name, n_inputs, n_outputs, architecture, label):
+    if name == "frame_convolutions":
+        return FrameConvolutions(n_inputs, n_outputs, **architecture)
     if name == "identity":
         if n_inputs != n_outputs:
             raise ValueError(
@@ -222,6 +260,8 @@ def to_arrays(tree):
     """`tree` with numpy arrays for tensors: plain data that pickles, and loads where there is no GPU."""
     if isinstance(tree, torch.Tensor):
         return tree.detach().cpu().numpy().copy()
+    if isinstance(tree, Bags):
+        return to_arrays(vars(tree))
     if isinstance(tree, dict):
         return {key: to_arrays(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):

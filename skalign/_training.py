@@ -18,6 +18,7 @@ from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping, PassthroughScoring, PrintLog
 from skorch.dataset import get_len
 
+from ._bags import on_elements
 from ._nets import to_arrays, to_tensors
 from ._training_callbacks import BestEpoch, Checkpoint, Course, HeldOutScore, Progress, seed_torch
 
@@ -85,7 +86,7 @@ class Objective(torch.nn.Module):
 
 
 class PairedRows(torch.utils.data.Dataset):
-    """Tensors by view, and groups of the rows or None."""
+    """Tensors or `Bags` of tensors by view, and groups of the rows or None."""
 
     def __init__(self, views, groups=None):
         self.views = views
@@ -145,7 +146,7 @@ class AlignmentNet(NeuralNet):
         on_gpu = self.mixed_precision and str(self.device).startswith("cuda")
         with torch.autocast("cuda", dtype=torch.bfloat16) if on_gpu else nullcontext():
             outputs = self.module_(X)
-        return {name: Z.float() for name, Z in outputs.items()}  # losses need the digits
+        return {name: on_elements(torch.Tensor.float, Z) for name, Z in outputs.items()}  # losses need the digits
 
     def get_loss(self, outputs, groups, X=None, training=False):
         return self.module_.objective(outputs, X, groups if get_len(groups) else None)

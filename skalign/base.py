@@ -163,7 +163,6 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         -------
         array of shape (n_samples, n_samples_y)
         """
-        from .metrics import pairwise_similarity
         from .views import Views
 
         check_is_fitted(self, "encoders_")
@@ -178,6 +177,12 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
             self._need_two_arrays("similarity")
             data, names = dict(zip(ARRAY_NAMES, (X, as_view(y)))), ARRAY_NAMES
         A, B = (self._encoder(name)._encode(self.encoders_[name].check(data[name])) for name in names)
+        return self._compare(A, B, function)
+
+    def _compare(self, A, B, function=None):
+        """Similarity of every row of `A` to every row of `B`, both in the shared space."""
+        from .metrics import pairwise_similarity
+
         return pairwise_similarity(A, B, self._compared_by if function is None else function)
 
     def _embed_to_score(self, X, y):

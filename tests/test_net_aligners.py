@@ -112,6 +112,14 @@ def test_skops_round_trip(aligner, views, options):
     assert_array_equal(a.transform(views)["image"], b.transform(views)["image"])
 
 
+def test_the_best_epoch_counts_from_the_first_fit(aligner, views):
+    aligner.fit(views)
+    first = len(aligner.loss_curve_)
+    aligner.set_params(warm_start=True, max_epochs=2).fit(views)
+    assert len(aligner.loss_curve_) == aligner.n_iter_ == first + 2
+    assert aligner.best_epoch_ >= first
+
+
 def test_parameters_that_are_modules(aligner, views):
     aligner.set_params(encoder={"image": torch.nn.Linear(6, 3), "text": torch.nn.Linear(5, 3)})
     copy = clone(aligner)

@@ -17,6 +17,7 @@ MODULES = (
     "skalign.metrics",
     "skalign.metrics.representation",
     "skalign.plotting",
+    "skalign.sequence",
     "skalign.temporal",
     "skalign.temporal.changepoints",
     "skalign.transport",

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
-
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._backend import to_numpy
 from .._net_aligner import NetAlignerMixin
 from .._training_docs import documents_training
-from ..correlation._canonical import check_choice
-from ..metrics._ranking import check_count
 from ..views import Views
+from ._bags import BagsMixin, holds_any_bags
 from ._embeddings import EmbeddingEncoder, EmbeddingMixin
 from ._score import N_CANDIDATES, rank_score
-
-_LOSSES = ("infonce", "siglip", "hinge", "vse++", "triplet", "supcon", "dcl")
+from ._settings import SettingsMixin
 
 
 @documents_training
-class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ContrastiveAligner(
+    SettingsMixin, BagsMixin, EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     r"""Nets trained so that every row finds its partner in the other view among many rows: CLIP and its relatives.
 
     One net a view maps into one space, where paired rows are pulled together and others pushed apart. For retrieval
@@ -63,6 +59,9 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
         Views whose encoders are not trained: 'identity', a trained torch module, or 'linear' with ``init="cca"``.
     n_candidates : int, default=100
         Number of candidates that `score`, and so early stopping, ranks among.
+    bag_regularization : float, default=0.05
+        Entropy of the transport plans between bags, in units of the mean cost of their elements; small ones pair
+        elements one by one. Views of rows do not use it.
     {encoder}
     batch_size : int, default=256
         Largest number of rows in a batch; batches are as equal as can be. Every row of the batch is a negative of
@@ -93,7 +92,7 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
     modality_gap_ : float
         Distance of the centres of two views on the unit sphere; like the next two of the held-out rows, if any.
     alignment_ : float
-        Mean squared distance of paired rows on the unit sphere, lower is better.
+        Mean squared distance of paired rows (in bags, of elements that plans pair) on the unit sphere, lower is better.
     uniformity_ : dict of str to float
         By view, the logarithm of the mean Gaussian potential of two rows; lower is more even.
 
@@ -126,6 +125,19 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
 
     Three or more views sum the loss over all pairs of views.
 
+    **Bags.** A view may hold bags of elements instead of rows, the regions of an image or the words of its caption: a
+    list of arrays of shape (m_i, d), or one array of shape (n_samples, m, d) with an encoder that is named here. The
+    net sees elements, and `transform` gives bags of embeddings, which `OTAligner` pairs sample by sample. Which region
+    goes with which word need not be known, only which bags belong together: two bags are as similar as their elements
+    are on average under the entropic transport plan :math:`P` that pairs them best [7]_ [8]_,
+
+    .. math:: s_{ij} = \max_P \sum_{rs} P_{rs} \, a_{ir}^T b_{js} - \varepsilon \, \mathrm{KL}(P \,|\, \text{uniform}),
+
+    and these similarities go into the loss: "infonce", "siglip", "hinge", "vse++" or "dcl". Gradients hold the plan
+    fixed, which is exact at the maximum. `score` ranks bags, by similarities without the entropy. Rows beside bags are
+    bags of one element. A batch takes memory for all pairs of its elements. Steps of `PerView` do not see elements;
+    prepare these beforehand.
+
     References
     ----------
     .. [1] A. Radford et al., "Learning transferable visual models from natural language supervision", ICML 2021.
@@ -134,6 +146,8 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
     .. [4] P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
     .. [5] C.-H. Yeh et al., "Decoupled contrastive learning", ECCV 2022.
     .. [6] A. van den Oord, Y. Li and O. Vinyals, "Representation learning with contrastive predictive coding", 2018.
+    .. [7] A. Karpathy and L. Fei-Fei, "Deep visual-semantic alignments for generating image descriptions", CVPR 2015.
+    .. [8] Y.-C. Chen et al., "UNITER: universal image-text representation learning", ECCV 2020.
 
     Examples
     --------
@@ -146,6 +160,15 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
     True
     >>> aligner.transform(halves[1500:][["left"]])["left"].shape
     (297, 16)
+
+    Bags of columns of pixels against bags of rows of pixels, and one plan for each image:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skalign import OTAligner
+    >>> bags = Views(columns=images[:60].transpose(0, 2, 1), rows=images[:60])
+    >>> pipe = make_pipeline(ContrastiveAligner(n_components=4, max_epochs=2, random_state=0), OTAligner()).fit(bags)
+    >>> len(pipe[-1].plan_), pipe[-1].plan_[0].shape
+    (60, (8, 8))
     """
 
     _encoder_class = EmbeddingEncoder
@@ -165,6 +188,7 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
         init="random",
         frozen=(),
         n_candidates=N_CANDIDATES,
+        bag_regularization=0.05,
         encoder="mlp",
         hidden_layer_sizes=(256, 256),
         activation="relu",
@@ -202,6 +226,7 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
         self.init = init
         self.frozen = frozen
         self.n_candidates = n_candidates
+        self.bag_regularization = bag_regularization
         self.encoder = encoder
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -233,7 +258,7 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
         Parameters
         ----------
         X : Views, or array-like of shape (n_samples, n_features)
-            Paired views, or the first of two. Samples of other shapes need a module as `encoder`.
+            Paired views, or the first of two. Samples of other shapes need a module as `encoder`; for bags see Notes.
         y : array-like of shape (n_samples, n_features_y), default=None
             The second view. Beside Views it is the groups with ``positives="groups"``, else labels, and ignored.
         groups : array-like of shape (n_samples,), default=None
@@ -268,56 +293,6 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
         """
         return self._fit_nets(X, y, self._groups(X, y, groups), max_epochs=1, go_on=True, validate=False)
 
-    def _groups(self, X, y, groups):
-        check_choice("positives", self.positives, ("diagonal", "groups"))
-        if self.positives == "diagonal":
-            if groups is not None:
-                raise ValueError('groups= says which rows are positives of each other: set positives="groups".')
-            return None
-        if groups is None and isinstance(X, Views):
-            groups = y
-        if groups is None:
-            raise ValueError('positives="groups" needs groups: fit(X, Y, groups=g), or fit(views, g).')
-        return groups
-
-    def _check_options(self):
-        super()._check_options()
-        check_choice("loss", self.loss, _LOSSES)
-        check_choice("similarity_function", self.similarity_function, ("cosine", "dot"))
-        check_choice("init", self.init, ("random", "cca"))
-        for name, least, most in (
-            ("temperature", 0.01, np.inf), ("margin", 0.0, np.inf), ("label_smoothing", 0.0, 1.0),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not least <= value < most:
-                raise ValueError(f"{name}={value!r} is out of range: see the documentation.")
-        check_count("n_candidates", self.n_candidates)
-        if self.bias != "auto" and not isinstance(self.bias, Real):
-            raise ValueError(f"bias must be 'auto' or a number, got {self.bias!r}.")
-
-    def _objective(self, encoders):
-        from ._objective import ContrastiveObjective
-
-        bias = -math.log(max(self.batch_size - 1, 1)) if self.bias == "auto" else self.bias
-        warmup = self.max_epochs // 5 if self.loss == "vse++" else 0
-        return ContrastiveObjective(
-            list(encoders), self.loss, self.similarity_function, self.temperature, self.learn_temperature, bias,
-            self.margin, self.label_smoothing, warmup,
-        )  # fmt: skip
-
-    def _frozen(self, names):
-        frozen = (self.frozen,) if isinstance(self.frozen, str) else tuple(self.frozen)
-        if unknown := [name for name in frozen if name not in names]:
-            raise ValueError(f"frozen names {unknown}, which are no views; the views are {names}.")
-        kinds = self._by_view("encoder", names)
-        for name in frozen:
-            if kinds[name] in ("mlp", "residual") or (kinds[name] == "linear" and self.init != "cca"):
-                raise ValueError(
-                    f"View {name!r} is frozen, but encoder={kinds[name]!r} starts at random: freeze 'identity', a "
-                    "trained module, or 'linear' with init='cca'."
-                )
-        return frozen
-
     @property
     def _compared_by(self):
         return self.similarity_function
@@ -327,7 +302,8 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
 
     def _rank_score(self, embeddings, groups):
         groups = None if groups is None else to_numpy(groups)
-        return rank_score(embeddings, self.n_candidates, groups, self.similarity_function)
+        compare = self._compare if holds_any_bags(*embeddings.values()) else None
+        return rank_score(embeddings, self.n_candidates, groups, self.similarity_function, compare)
 
     def _before_training(self, module, train, valid):
         if self.init == "cca":
@@ -344,10 +320,6 @@ class ContrastiveAligner(EmbeddingMixin, NetAlignerMixin, BaseEstimator, auto_wr
             self.bias_ = float(module.objective.bias.detach())
         Z = {name: module.objective.embed(A) for name, A in (train if valid is None else valid).items()}
         self._describe(Z, scale if valid is not None and self.positives == "diagonal" else None)
-
-    def _architectures(self, names):
-        skip = {"skip": True} if self.init == "cca" else {}  # what starts as CCA has to be linear
-        return {name: options | skip for name, options in super()._architectures(names).items()}
 
     def score(self, X, y=None):
         """How well rows find their partners in the other view, among `n_candidates`.

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._bags import elements_of
 from .._net_encoder import NetEncoder
 
 _COLLAPSED = 0.02  # how near, relatively, the loss of hardest negatives is to that of a single point
@@ -29,18 +30,18 @@ class EmbeddingMixin:
 
     def _describe(self, embeddings, scale):
         """Set the attributes from embeddings by view; the bound of information only with an inverse temperature."""
-        from ._diagnostics import alignment, information_bound, is_saturated, mean_over_pairs, modality_gap, uniformity
+        from ._diagnostics import information_bound, is_saturated, mean_over_pairs, modality_gap, uniformity
 
         Z = list(embeddings.values())
         self.mutual_information_lower_bound_ = self.mutual_information_ceiling_ = float("nan")
         self.mutual_information_saturated_ = False
         if scale is not None:
-            bounds = [information_bound(A, B, scale) for A, B in combinations(Z, 2)]
+            bounds = [information_bound(*self._comparable(A, B), scale) for A, B in combinations(Z, 2)]
             self.mutual_information_lower_bound_, self.mutual_information_ceiling_ = np.mean(bounds, axis=0).tolist()
             self.mutual_information_saturated_ = any(is_saturated(*bound) for bound in bounds)
-        self.modality_gap_ = mean_over_pairs(modality_gap, Z)
-        self.alignment_ = mean_over_pairs(alignment, Z)
-        self.uniformity_ = {name: uniformity(A) for name, A in embeddings.items()}
+        self.modality_gap_ = mean_over_pairs(modality_gap, [elements_of(A) for A in Z])
+        self.alignment_ = mean_over_pairs(self._distance_of_pairs, Z)
+        self.uniformity_ = {name: uniformity(elements_of(A)) for name, A in embeddings.items()}
 
     def _warn_if_collapsed(self):
         n = len(self.encoders_)

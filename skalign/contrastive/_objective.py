@@ -48,11 +48,15 @@ class ContrastiveObjective(Objective):
 
     def forward(self, outputs, views, groups):
         Z = [self.embed(outputs[name]) for name in self.names]
-        return sum(self.of_pair(A, B, groups) for A, B in combinations(Z, 2))
+        return sum(self.of_pair(*self.comparable(A, B), groups) for A, B in combinations(Z, 2))
 
     def embed(self, Z):
         """Outputs as they are compared."""
         return torch.nn.functional.normalize(Z, dim=1) if self.similarity == "cosine" else Z
+
+    def comparable(self, A, B):
+        """Tensors of paired rows whose inner products are the scores of two views."""
+        return A, B
 
     def of_pair(self, A, B, positives):
         """The loss of two views."""

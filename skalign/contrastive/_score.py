@@ -11,7 +11,7 @@ from ..metrics import mean_reciprocal_rank
 N_CANDIDATES = 100
 
 
-def rank_score(embeddings, n_candidates, groups=None, function="cosine"):
+def rank_score(embeddings, n_candidates, groups=None, function="cosine", compare=None):
     """Mean reciprocal rank among `n_candidates`, both ways, and the mean over all pairs of views.
 
     Parameters
@@ -24,10 +24,18 @@ def rank_score(embeddings, n_candidates, groups=None, function="cosine"):
         Rows of the same group are right answers to each other.
     function : str
         Similarity of embeddings.
+    compare : callable, default=None
+        Gives the matrix of similarities of two embeddings instead.
 
     Returns
     -------
     float
     """
     options = {"groups": groups, "function": function, "n_candidates": n_candidates}
-    return float(np.mean([mean_reciprocal_rank(A, B, **options) for A, B in combinations(embeddings.values(), 2)]))
+
+    def of_pair(A, B):
+        if compare is not None:
+            return mean_reciprocal_rank(similarity=compare(A, B), **options)
+        return mean_reciprocal_rank(A, B, **options)
+
+    return float(np.mean([of_pair(A, B) for A, B in combinations(embeddings.values(), 2)]))

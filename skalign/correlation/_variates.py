@@ -45,7 +45,9 @@ class Variates:
         for i, W in enumerate(self.weights):
             xp = namespace(W)
             variance = xp.sum(W * self._columns(i, i), axis=0) if self.scores is None else self._inner(i, i)
-            scale = xp.where(variance > 0, 1.0 / xp.sqrt(xp.where(variance > 0, variance, 1.0)), 0.0)
+            # Beyond the rank of the rows, components of a shrunk covariance have no variance but that of rounding.
+            varies = variance > 16.0 * xp.finfo(variance.dtype).eps * xp.max(variance)
+            scale = xp.where(varies, 1.0 / xp.sqrt(xp.where(varies, variance, 1.0)), 0.0)
             self.weights[i] = W * scale
             if self.scores is not None:
                 self.scores[i] = self.scores[i] * scale

@@ -1,9 +1,11 @@
 """How well views are aligned: similarities, retrieval and segmentation metrics, and scorers for model selection."""
 
 from . import representation
+from ._energy import energy_distance
 from .report import RetrievalReport, retrieval_report
 from .representation import permutation_calibrate
 from .retrieval import (
+    foscttm,
     match_ranks,
     mean_average_precision,
     mean_reciprocal_rank,
@@ -19,7 +21,9 @@ __all__ = [
     "RetrievalReport",
     "alignment_scorer",
     "covering",
+    "energy_distance",
     "f1_with_margin",
+    "foscttm",
     "hausdorff_distance",
     "match_ranks",
     "mean_average_precision",

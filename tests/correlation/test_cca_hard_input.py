@@ -87,6 +87,16 @@ def test_constant_and_duplicate_columns_by_every_solver(solver):
     assert (cca.loadings_["x"][6] == 0).all()
 
 
+@pytest.mark.parametrize("solver", ["auto", "svd", "gram"])
+def test_no_component_stands_for_a_column_that_is_constant_in_training(solver):
+    """Its variance there is rounding, and new rows in which the column varies would come out at 1e30."""
+    X, Y = related(60)
+    messy = np.column_stack([X, np.ones((60, 2))])
+    cca = CCA(n_components=None, shrinkage=0.01, solver=solver).fit(messy, np.column_stack([Y, np.ones((60, 4))]))
+    new = messy + np.random.default_rng(0).normal(size=messy.shape)
+    assert np.abs(cca.transform(new)).max() < 1e4
+
+
 def test_cholesky_refuses_what_it_cannot_do():
     X, Y = related()
     with pytest.raises(np.linalg.LinAlgError, match="solver='svd'"):

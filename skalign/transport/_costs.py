@@ -1,0 +1,136 @@
+"""Costs of carrying rows of one table to rows of another, read in blocks of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import pairwise_distances
+
+from .._backend import astype, is_numpy, is_tensor, like, namespace
+
+_BLOCK_ENTRIES = 2**17  # entries of a block of costs: about what the second level cache holds
+_BLOCK_ENTRIES_ON_DEVICE = 2**26
+_IN_NAMESPACE = ("sqeuclidean", "euclidean", "cosine")
+
+
+class MatrixCost:
+    """Costs that are a matrix already.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, m)
+        The costs.
+    """
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+        self.shape = tuple(matrix.shape)
+        self.dtype = matrix.dtype
+        self.reference = matrix
+
+    def rows(self, rows):
+        """Costs of a slice of rows."""
+        return self.matrix[rows, :]
+
+
+class PointCost:
+    """Costs between the rows of two tables, computed when they are asked for.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Rows that are carried.
+    Y : array of shape (m, d)
+        Rows that they are carried to.
+    metric : str or callable, default="sqeuclidean"
+        What `sklearn.metrics.pairwise_distances` knows, or a function of two tables that gives the matrix of costs. Of
+        tensors the three most common are computed where they are: "sqeuclidean", "euclidean" and "cosine".
+    """
+
+    def __init__(self, X, Y, metric="sqeuclidean"):
+        self.metric = metric
+        self.shape = (X.shape[0], Y.shape[0])
+        self.dtype = X.dtype
+        self.reference = X
+        self.points = X, Y
+        self._X, self._Y = X, Y
+        xp = namespace(X, Y)
+        if metric == "cosine":
+            self._X, self._Y = (_unit(xp, table) for table in (X, Y))
+        elif metric in _IN_NAMESPACE:
+            center = xp.mean(Y, axis=0)  # far from the origin, products of large numbers would cancel
+            self._X, self._Y = X - center, Y - center
+            self._x2, self._y2 = (xp.sum(table * table, axis=1) for table in (self._X, self._Y))
+        elif isinstance(metric, str) and not is_numpy(X):
+            raise ValueError(f"metric={metric!r} is not available for tensors: take one of {list(_IN_NAMESPACE)}.")
+
+    def rows(self, rows):
+        """Costs of a slice of rows."""
+        X, Y, xp = self._X[rows, :], self._Y, namespace(self._Y)
+        if self.metric == "cosine":
+            return xp.clip(1.0 - X @ Y.T, 0.0, 2.0)
+        if self.metric in _IN_NAMESPACE:
+            squares = X @ Y.T
+            squares *= -2.0
+            squares += self._x2[rows][:, None]
+            squares += self._y2[None, :]
+            squares = xp.clip(squares, 0.0, None)
+            return squares if self.metric == "sqeuclidean" else xp.sqrt(squares)
+        if callable(self.metric):
+            costs = xp.asarray(self.metric(X, Y), dtype=self.dtype)
+            if tuple(costs.shape) != (X.shape[0], Y.shape[0]):
+                raise ValueError(
+                    f"The metric must give a matrix of shape {(X.shape[0], Y.shape[0])}, not {tuple(costs.shape)}."
+                )
+            return costs
+        return xp.asarray(pairwise_distances(X, Y, metric=self.metric), dtype=self.dtype)
+
+
+class MixedCost:
+    """A weighted sum of costs.
+
+    Parameters
+    ----------
+    parts : list of (weight, cost)
+        Costs of one shape.
+    """
+
+    def __init__(self, parts):
+        self.parts = parts
+        self.shape, self.dtype, self.reference = parts[0][1].shape, parts[0][1].dtype, parts[0][1].reference
+
+    def rows(self, rows):
+        """Costs of a slice of rows."""
+        return sum(weight * cost.rows(rows) for weight, cost in self.parts)
+
+
+def _unit(xp, table):
+    norms = xp.sqrt(xp.sum(table * table, axis=1, keepdims=True))
+    return table / xp.where(norms > 0, norms, xp.ones_like(norms))
+
+
+def row_blocks(cost):
+    """Slices of rows, each of which has few enough costs to be quick at hand."""
+    n, m = cost.shape
+    entries = _BLOCK_ENTRIES if is_numpy(cost.reference) else _BLOCK_ENTRIES_ON_DEVICE
+    step = max(1, entries // max(m, 1))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def mean_cost(cost, a, b):
+    """The cost of the plan that carries every row to all others alike: ``sum_ij a_i b_j c_ij``."""
+    a, b = like_cost(a, cost), like_cost(b, cost)
+    right = astype(b, cost.dtype)
+    return sum(float(a[rows] @ astype(cost.rows(rows) @ right, a.dtype)) for rows in row_blocks(cost))
+
+
+def as_cost(cost):
+    """`cost`, an array or one of the above, as one of the above."""
+    if isinstance(cost, (MatrixCost, PointCost, MixedCost)):
+        return cost
+    return MatrixCost(cost if is_tensor(cost) else np.asarray(cost, dtype=np.result_type(cost, np.float32)))
+
+
+def like_cost(vector, cost):
+    """A vector in float64, in the library and on the device of the costs."""
+    vector = like(vector, cost.reference)
+    return astype(vector, namespace(vector).float64)

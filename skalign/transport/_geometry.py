@@ -1,0 +1,185 @@
+"""What the rows of two collections have to do with each other: where costs come from, for fitted rows and for new."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from .._backend import is_tensor, namespace
+from ._costs import MatrixCost, MixedCost, PointCost
+from ._geodesic import geodesic_distances, geodesic_to
+from ._gromov import linearized_cost
+from ._plan import EntropicPlan
+
+
+def moved(thing, move):
+    """A copy of a geometry, a plan or a tuple of them whose arrays went through `move`: to another device, say."""
+    if isinstance(thing, np.ndarray) or is_tensor(thing):
+        return move(thing)
+    if isinstance(thing, (list, tuple)):
+        return type(thing)(moved(part, move) for part in thing)
+    if isinstance(thing, (Geometry, Within, MatrixCost, PointCost, MixedCost, EntropicPlan)):
+        new = copy.copy(thing)
+        vars(new).update({name: moved(part, move) for name, part in vars(thing).items()})
+        return new
+    return thing
+
+
+class Geometry:
+    """Costs across. A subclass has `cost`, `from_source` and `from_target`, which give costs as of `_costs`."""
+
+    def cost(self):
+        """Costs from the fitted source to the fitted target."""
+        raise NotImplementedError
+
+    def from_source(self, rows):
+        """Costs from rows of the source, new or not, to the fitted target."""
+        raise NotImplementedError
+
+    def from_target(self, rows):
+        """Costs from rows of the target, new or not, to the fitted source."""
+        raise NotImplementedError
+
+
+class Given(Geometry):
+    """Costs that are a matrix; new rows are rows of such a matrix."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def cost(self):
+        return MatrixCost(self.matrix)
+
+    def from_source(self, rows):
+        return MatrixCost(rows)
+
+
+class Across(Geometry):
+    """Costs by a metric that compares rows of one collection with rows of the other."""
+
+    def __init__(self, X, Y, metric):
+        if X.shape[1] != Y.shape[1] and not callable(metric):
+            raise ValueError(
+                f"The source has {X.shape[1]} features and the target {Y.shape[1]}, which metric={metric!r} cannot "
+                "compare. Bring them into one space first (CCA, say), give anchors, or take method='gromov'."
+            )
+        self.X, self.Y, self.metric = X, Y, metric
+
+    def cost(self):
+        return self.from_source(self.X)
+
+    def from_source(self, rows):
+        return PointCost(rows, self.Y, self.metric)
+
+    def from_target(self, rows):
+        metric = self.metric
+        return PointCost(rows, self.X, (lambda rows, X: metric(X, rows).T) if callable(metric) else metric)
+
+
+class Within:
+    """Distances within one collection, divided by their mean, and from new rows to it.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        The collection; the distances themselves if they are precomputed.
+    metric : str or callable
+        What `PointCost` takes, "geodesic" or "precomputed".
+    n_neighbors : int, default=None
+        Of "geodesic"; None is a tenth of the rows, at least 5.
+    to : int array of shape (k,), default=None
+        The rows that distances are wanted to. None are all.
+    """
+
+    def __init__(self, rows, metric, n_neighbors=None, to=None):
+        n = rows.shape[0]
+        if metric == "precomputed" and rows.shape[1] != n:
+            raise ValueError(f"Precomputed distances within a collection are a square matrix, not {tuple(rows.shape)}.")
+        self.rows, self.metric = rows, metric
+        self.n_neighbors = max(5, n // 10) if n_neighbors is None else n_neighbors
+        self.geodesics = None
+        if metric == "geodesic":
+            self.geodesics = geodesic_distances(rows, self.n_neighbors) if n > 1 else np.zeros((1, 1), rows.dtype)
+        self.to = to
+        self.scale = 1.0
+        self.distances = self.geodesics if metric == "geodesic" else self._distances(rows)
+        if to is not None and metric == "geodesic":
+            self.distances = self.distances[:, to]
+        self.scale_by(float(namespace(rows).mean(self.distances)) or 1.0)
+
+    def scale_by(self, scale):
+        """Divide all distances by `scale`, those to come too."""
+        self.scale *= scale
+        self.distances = self.distances / scale
+
+    def of(self, rows):
+        """Distances of new rows."""
+        return self._distances(rows) / self.scale
+
+    def _distances(self, rows):
+        if self.metric == "precomputed":
+            return rows if self.to is None else rows[:, self.to]
+        if self.metric == "geodesic":
+            found = geodesic_to(rows, self.rows, self.geodesics, self.n_neighbors)
+            return found if self.to is None else found[:, self.to]
+        ends = self.rows if self.to is None else self.rows[self.to, :]
+        return PointCost(rows, ends, self.metric).rows(slice(None))
+
+
+class ToAnchors(Geometry):
+    r"""Costs by how far rows are from known pairs, each from those of its own collection.
+
+    .. math:: c_{ij} = \frac{1}{K} \sum_k \left(
+        \frac{d(x_i, x_k)}{\bar d_x} - \frac{d(y_j, y_k)}{\bar d_y} \right)^2
+    """
+
+    def __init__(self, X, Y, anchors, metric, n_neighbors):
+        self.source, self.target = (Within(rows, metric, n_neighbors, side) for rows, side in zip((X, Y), anchors))
+
+    def cost(self):
+        return self._between(self.source.distances, self.target.distances)
+
+    def from_source(self, rows):
+        return self._between(self.source.of(rows), self.target.distances)
+
+    def from_target(self, rows):
+        return self._between(self.target.of(rows), self.source.distances)
+
+    @staticmethod
+    def _between(A, B):
+        root = A.shape[1] ** 0.5
+        return PointCost(A / root, B / root, "sqeuclidean")
+
+
+class Mixed(Geometry):
+    """A weighted sum of others."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def cost(self):
+        return MixedCost([(weight, part.cost()) for weight, part in self.parts])
+
+    def from_source(self, rows):
+        return MixedCost([(weight, part.from_source(rows)) for weight, part in self.parts])
+
+    def from_target(self, rows):
+        return MixedCost([(weight, part.from_target(rows)) for weight, part in self.parts])
+
+
+class AtPlan(Geometry):
+    """Costs of Gromov-Wasserstein, linearised at a plan."""
+
+    def __init__(self, source, target, plan, alpha, linear=None):
+        self.source, self.target, self.plan, self.alpha, self.linear = source, target, plan, alpha, linear
+
+    def from_source(self, rows):
+        linear = None if self.linear is None else self.linear.from_source(rows).rows(slice(None))
+        new = self.source.of(rows)
+        return MatrixCost(linearized_cost(new, self.target.distances, self.plan, cost=linear, alpha=self.alpha))
+
+    def from_target(self, rows):
+        linear = None if self.linear is None else self.linear.from_target(rows).rows(slice(None))
+        new = self.target.of(rows)
+        return MatrixCost(linearized_cost(new, self.source.distances, self.plan.T, cost=linear, alpha=self.alpha))

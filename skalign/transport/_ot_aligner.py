@@ -1,0 +1,339 @@
+"""Optimal transport between two collections: soft matching, many to many."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .._backend import is_tensor, like, resolve_device, to_device
+from .._encoder import ViewEncoder
+from ..views import Domains, Views
+from ._collections import Collections, UnpairedAlignerMixin, anchors_of, weights_of
+from ._costs import mean_cost
+from ._geometry import Across, Given, Mixed, ToAnchors, moved
+from ._ot_bags import BagTransportMixin
+from ._plan import best_matches, carry
+from ._solve import METHODS, check_scale, report, solve
+from ._solve_gromov import solve_gromov
+
+
+class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    r"""Match two collections softly, many to many, at the least cost: optimal transport.
+
+    For collections that nobody paired, of any numbers of rows: cells measured by two assays, the pixels of two
+    photographs, samples before and after a change of instrument. Every row of the source spreads its weight over the
+    target so that the whole costs least, and new rows follow the map that this implies. Where each element has at most
+    one partner, take `AssignmentAligner`; where pairs are known for most rows, `CCA` or a net.
+
+    .. math:: \min_P \sum_{ij} P_{ij} \, c(x_i, y_j) + \varepsilon \, \mathrm{KL}(P \,|\, a b^\top)
+        \quad \text{with} \quad P 1 = a, \; P^\top 1 = b
+
+    Parameters
+    ----------
+    method : {"sinkhorn", "exact", "partial", "unbalanced", "gromov", "fused"}, default="sinkhorn"
+        - "sinkhorn": with entropy, as above; quick, smooth, and on a GPU if there is one.
+        - "exact": without, by the network simplex of POT (``pip install 'skalign[transport]'``); the plan is sparse.
+        - "partial": exact, and only the share `mass` of the weight is carried, where it costs least.
+        - "unbalanced": with entropy, and weights may be missed at the price `marginal_penalty`; for collections in
+          which kinds of things occur in different proportions, or outliers.
+        - "gromov": Gromov-Wasserstein, which compares distances within the collections, for widths that differ.
+        - "fused": both, in the proportion `alpha`.
+    metric : str or callable, default="sqeuclidean"
+        The cost c across: a distance that `sklearn.metrics.pairwise_distances` knows, or a function of two tables that
+        gives the matrix, to which widths may differ. "precomputed": ``fit`` takes the (n, m) matrix of costs.
+    structure_metric : str or callable, default="euclidean"
+        Distances within a collection, for "gromov", "fused" and anchors. "geodesic" are the shortest paths along a
+        graph of `n_neighbors` nearest neighbours; "precomputed": ``fit`` takes the two square matrices.
+    regularization : float, default=0.05
+        :math:`\varepsilon` in units of the mean cost :math:`\sum_{ij} a_i b_j c_{ij}`, so that it means the same at
+        every scale of the data. Smaller is sharper and slower.
+    alpha : float, default=0.5
+        Share of the structure in "fused", between 0 and 1; the rest is the cost across. Both are divided by their mean.
+    anchor_weight : float, default=0.5
+        Share of the anchors in the cost across, where pairs are known; 1 where widths differ and no other cost is.
+    n_neighbors : int, default=None
+        Neighbours of "geodesic"; None is a tenth of the rows, at least 5.
+    mass : float, default=0.8
+        Share of the weight that "partial" carries.
+    marginal_penalty : float, default=1.0
+        What "unbalanced" pays for a unit of weight missed, as a Kullback-Leibler divergence, in units of the mean cost.
+    n_init : int, default=1
+        Starts of "gromov" and "fused", whose problem is not convex; the one of least objective is kept.
+    tol : float, default=1e-6
+        Largest error of the plan's marginals, summed over rows and columns; the weights sum to 1. In float32 1e-6 is
+        the least that is asked for.
+    max_iter : int, default=5000
+        Largest number of sweeps.
+    chunked : bool, default=None
+        Compute costs at every sweep, in blocks of rows, instead of keeping a kernel of shape (n, m): slower by a factor
+        of about six, in the memory of a block. None does so above 33 million entries, 256 MB in float64.
+    pairs_from_y : bool, default=True
+        Whether ``y`` beside Domains are pair ids. False where they are class labels, which this estimator does not look
+        at, and both collections have some.
+    random_state : int, RandomState instance or None, default=None
+        For the starts of "gromov" and "fused".
+    device : {None, "auto", "cpu"} or str, default=None
+        Where arrays are worked on; "auto" takes a GPU for large ones. Tensors stay where they are.
+
+    Attributes
+    ----------
+    plan_ : ndarray of shape (n, m), sparse matrix, EntropicPlan, or list of ndarrays
+        How much of each source row goes to each target row; all entries sum to 1, or to `mass`. Of more than four
+        million entries an `EntropicPlan`, which computes rows when they are read (``plan_[rows]``, ``plan_ @ values``,
+        ``plan_.toarray()``), or a sparse matrix for "exact" and "partial". After a fit on bags a list, one plan a
+        sample.
+    potentials_ : tuple of arrays of shape (n,) and (m,)
+        Dual potentials f and g of rows and columns.
+    cost_ : float
+        What the plan costs, :math:`\sum P_{ij} c_{ij}`; for "gromov" and "fused" their objective, without the entropy.
+    wasserstein_distance_ : float
+        The distance that this cost stands for: its square root for "sqeuclidean" (2-Wasserstein) and for "gromov", the
+        cost itself for others (1-Wasserstein). With entropy it is that of the plan found, not less than the exact one.
+    epsilon_ : float
+        The regularisation in units of the cost; 0 for "exact" and "partial".
+    n_iter_ : int
+        Sweeps made; 1 for the simplex.
+    converged_ : bool
+        Whether `tol` was met.
+    marginal_error_ : float
+        L1 error of the marginals; for "unbalanced" how far from a fixed point the potentials are.
+    n_features_in_, feature_names_in_
+        Width and column names of the source, after a fit on two arrays.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, costs that overflow, widths that the metric cannot compare, and parameters out of range.
+    FloatingPointError
+        When potentials stop being finite or a plan has lost mass.
+    ImportError
+        For "exact" and "partial" without POT.
+
+    Warns
+    -----
+    ConvergenceWarning
+        When marginals are not within `tol` after `max_iter` sweeps.
+
+    See Also
+    --------
+    AssignmentAligner : One to one.
+    LatentPairingAligner : Learns a linear map together with the pairing.
+
+    Notes
+    -----
+    New rows x go to :math:`T(x) = \sum_j \operatorname{softmax}_j((g_j - c(x, y_j)) / \varepsilon + \log b_j) \, y_j`,
+    the entropic map [3]_, which on the rows of ``fit`` is the mean of the plan's row; it is computed by log-sum-exp and
+    is finite however far x lies. For "exact" and "partial" a row goes to the target whose :math:`c(x, y_j) - g_j` is
+    least. For "gromov" and "fused" the cost is linearised at the plan.
+
+    A fit on Views of two tables takes their rows for true pairs in `score` alone. Views of bags, whose elements are
+    arrays of shape (m_i, d), get one plan a sample. A few known pairs are given as ``anchors=(ix, iy)`` to
+    ``fit(X, Y)``, or as ids in ``y`` beside Domains: then every row is also described by its distances to the anchors
+    of its own side.
+
+    References
+    ----------
+    .. [1] G. Peyré and M. Cuturi, "Computational optimal transport", Foundations and Trends in Machine Learning 11,
+       2019.
+    .. [2] N. Courty, R. Flamary, D. Tuia and A. Rakotomamonjy, "Optimal transport for domain adaptation", IEEE Trans.
+       Pattern Analysis and Machine Intelligence 39(9), 2017.
+    .. [3] A.-A. Pooladian and J. Niles-Weed, "Entropic estimation of optimal transport maps", arXiv 2109.12004, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import OTAligner
+    >>> X = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    >>> Y = X[::-1] + [5.0, 5.0]
+    >>> aligner = OTAligner(regularization=0.01).fit(X, Y)
+    >>> aligner.predict(X)
+    array([2, 1, 0])
+    >>> aligner.transform([[0.9, 0.1]]).round(2)
+    array([[6., 5.]])
+    >>> round(float(aligner.wasserstein_distance_), 3)  # all went 5 to the right and 5 up
+    7.071
+    """
+
+    def __init__(
+        self,
+        *,
+        method="sinkhorn",
+        metric="sqeuclidean",
+        structure_metric="euclidean",
+        regularization=0.05,
+        alpha=0.5,
+        anchor_weight=0.5,
+        n_neighbors=None,
+        mass=0.8,
+        marginal_penalty=1.0,
+        n_init=1,
+        tol=1e-6,
+        max_iter=5000,
+        chunked=None,
+        pairs_from_y=True,
+        random_state=None,
+        device=None,
+    ):
+        self.method = method
+        self.metric = metric
+        self.structure_metric = structure_metric
+        self.regularization = regularization
+        self.alpha = alpha
+        self.anchor_weight = anchor_weight
+        self.n_neighbors = n_neighbors
+        self.mass = mass
+        self.marginal_penalty = marginal_penalty
+        self.n_init = n_init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.chunked = chunked
+        self.pairs_from_y = pairs_from_y
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X, y=None, *, sample_weight=None, anchors=None):
+        """Find the plan.
+
+        Parameters
+        ----------
+        X : Domains, Views, array-like of shape (n, d), or matrix of shape (n, m)
+            Two collections, the first of two, or the costs where they are precomputed.
+        y : array-like of shape (m, d_target), default=None
+            The second collection, of any number of rows. Beside Domains, pair ids in row order: -1 unknown, equal ids
+            of the two domains are a known pair. Beside Views it is not looked at.
+        sample_weight : array-like of shape (n_rows,), or pair of arrays of shape (n,) and (m,), default=None
+            Weights, of which only the proportions within a collection count. One array is for the rows of Domains, or
+            for both collections if they are equal in number.
+        anchors : pair of int arrays of shape (n_pairs,), default=None
+            Rows of the source and of the target that are known to belong together, beside two arrays.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        if self.metric == "precomputed":
+            return self._fit_costs(X, sample_weight)
+        given = self._open(X, y)
+        if given.door == "bags":
+            return self._fit_bags(given)
+        weights = weights_of(given, X, sample_weight)
+        anchors = anchors_of(given, X, y, anchors, self.pairs_from_y)
+        source, target = (self._check_side(i, rows, reset=True) for i, rows in enumerate(given[2:]))
+        if is_tensor(source) != is_tensor(target):
+            raise TypeError("One collection is a tensor and the other is not: bring both into one library.")
+        self._source, self._target, self._n_features_out = source, target, target.shape[1]
+        device = resolve_device(self.device, 100.0 * len(source) * len(target))
+        tables = [to_device(table, device) for table in (source, target)]
+        across, to_anchors = self._costs_across(*tables, anchors)
+        if self.method in ("gromov", "fused"):
+            return self._keep(*solve_gromov(*tables, across, to_anchors, *weights, self), weights, source)
+        return self._keep(across, solve(across.cost(), *weights, self), weights, source)
+
+    def _costs_across(self, source, target, anchors):
+        """Where costs across come from, None for "gromov"; and the part of them that anchors have, or None."""
+        to_anchors = None
+        if anchors is not None:
+            to_anchors = ToAnchors(source, target, anchors, self.structure_metric, self.n_neighbors)
+        if self.method == "gromov":
+            return None, to_anchors
+        one_space = callable(self.metric) or source.shape[1] == target.shape[1]
+        if to_anchors is not None and (self.anchor_weight == 1 or not one_space or self._structure_given()):
+            return to_anchors, to_anchors
+        if self._structure_given():
+            raise ValueError("Precomputed distances within the collections say nothing of costs across: give anchors.")
+        across = Across(source, target, self.metric)
+        if to_anchors is None:
+            return across, None
+        equal = [np.full(len(side), 1.0 / len(side)) for side in (source, target)]
+        parts = (1.0 - self.anchor_weight, across), (self.anchor_weight, to_anchors)
+        return Mixed([(w / check_scale(mean_cost(part.cost(), *equal)), part) for w, part in parts]), to_anchors
+
+    def _structure_given(self):
+        return self.structure_metric == "precomputed"
+
+    def _fit_costs(self, X, sample_weight):
+        self._door, self._sides = "costs", {"costs": ViewEncoder(view="costs", owner=type(self).__name__)}
+        self._n_features_out = 0
+        costs = self._check_side(0, X, reset=True)
+        given = Collections(self._door, ("rows", "columns"), costs, costs.T)
+        weights = weights_of(given, X, sample_weight)
+        geometry = Given(to_device(costs, resolve_device(self.device, 100.0 * costs.shape[0] * costs.shape[1])))
+        return self._keep(geometry, solve(geometry.cost(), *weights, self), weights, costs)
+
+    def _keep(self, geometry, found, weights, kind):
+        report(found, self.tol)
+        everything = geometry, found.plan, found.f, found.g
+        self._geometry, self.plan_, *potentials = moved(everything, lambda array: like(array, kind))
+        self.potentials_, (self._a, self._b) = tuple(potentials), weights
+        self.cost_, self.wasserstein_distance_, self.epsilon_ = found.cost, found.distance, found.epsilon
+        self.n_iter_, self.converged_, self.marginal_error_ = found.n_iter, found.converged, found.marginal_error
+        return self
+
+    def _carry(self, rows):
+        return carry(self._geometry.from_source(rows), self.potentials_[1], self._b, self.epsilon_, self._target)
+
+    def predict(self, X):
+        """The best match of every row of the source: the row of the target of ``fit`` that gets most of it.
+
+        Parameters
+        ----------
+        X : Domains, Views, array-like of shape (n, d), or matrix of shape (n, m)
+            Rows of the source, new or not, alone or beside the target; costs where they are precomputed.
+
+        Returns
+        -------
+        int ndarray of shape (n,), or list of them for bags
+        """
+        check_is_fitted(self, "plan_")
+        if self._door == "bags":
+            return self._predict_bags(X)
+        if isinstance(X, (Domains, Views)):
+            X = X[next(iter(self._sides))]
+        elif self._door != "costs":
+            self._need_two_arrays("predict")
+        cost = self._geometry.from_source(self._check_side(0, X))
+        return best_matches(cost, self.potentials_[1], self._b, self.epsilon_)
+
+    def inverse_transform(self, Y):
+        """Carry rows of the target back to the source.
+
+        Parameters
+        ----------
+        Y : array-like of shape (m, d_target)
+            Rows of the target, new or not.
+
+        Returns
+        -------
+        array of shape (m, d)
+        """
+        check_is_fitted(self, "plan_")
+        if self._door in ("bags", "costs"):
+            raise ValueError("inverse_transform needs a fit on two collections of points.")
+        cost = self._geometry.from_target(self._check_side(1, Y))
+        return carry(cost, self.potentials_[0], self._a, self.epsilon_, self._source)
+
+    def _check_parameters(self):
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {list(METHODS)}, got {self.method!r}.")
+        for name, least, most, included in (
+            ("regularization", 0.0, np.inf, False),
+            ("marginal_penalty", 0.0, np.inf, False),
+            ("mass", 0.0, 1.0, False),
+            ("alpha", 0.0, 1.0, True),
+            ("anchor_weight", 0.0, 1.0, True),
+            ("tol", 0.0, np.inf, False),
+        ):
+            value = getattr(self, name)
+            fits = isinstance(value, Real) and (least <= value if included else least < value) and value <= most
+            if not fits or not np.isfinite(value):
+                raise ValueError(
+                    f"{name} must be a number in {'[' if included else '('}{least:g}, {most:g}], got {value!r}."
+                )
+        for name in ("max_iter", "n_init"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")

@@ -1,0 +1,141 @@
+"""Plans that are read in blocks, and the maps that they extend to new points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._backend import astype, namespace, to_numpy
+from ._costs import like_cost, row_blocks
+
+
+class EntropicPlan:
+    """The plan ``a_i b_j exp((f_i + g_j - c_ij) / epsilon)``, computed when it is read.
+
+    Parameters
+    ----------
+    cost : MatrixCost or PointCost
+        Costs, shape (n, m).
+    a, b : array of shape (n,) and (m,)
+        Weights of both sides.
+    f, g : array of shape (n,) and (m,)
+        Potentials.
+    epsilon : float
+        Regularisation, in units of the cost.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(n, m)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign import OTAligner
+    >>> X = np.random.default_rng(0).normal(size=(3000, 2))
+    >>> plan = OTAligner().fit(X, X + 1.0).plan_
+    >>> plan
+    EntropicPlan(shape=(3000, 3000))
+    >>> plan[:2].shape, (plan @ X).shape, plan.sum(axis=1).shape
+    ((2, 3000), (3000, 2), (3000,))
+    """
+
+    def __init__(self, cost, a, b, f, g, epsilon):
+        self._cost, self._epsilon = cost, epsilon
+        self._a, self._b, self._f, self._g = (like_cost(vector, cost) for vector in (a, b, f, g))
+        self.shape = cost.shape
+
+    def __repr__(self):
+        return f"EntropicPlan(shape={self.shape})"
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        """Rows of the plan, an array of shape (n_rows, m), or (m,) for one number."""
+        if isinstance(rows, int):
+            return self[rows : rows + 1 or None][0]
+        costs = self._cost.rows(rows)
+        xp = namespace(costs)
+        logarithms = (self._f[rows][:, None] + self._g[None, :] - costs) / self._epsilon
+        return astype(self._a[rows][:, None] * self._b[None, :] * xp.exp(logarithms), costs.dtype)
+
+    def __matmul__(self, values):
+        xp = namespace(values)
+        return xp.concat([self[rows] @ values for rows in row_blocks(self._cost)])
+
+    def sum(self, axis=None):
+        """Sums over one axis or both, which are the marginals and the mass."""
+        blocks = [self[rows] for rows in row_blocks(self._cost)]
+        xp = namespace(blocks[0])
+        if axis == 1:
+            return xp.concat([xp.sum(block, axis=1) for block in blocks])
+        columns = sum(xp.sum(block, axis=0) for block in blocks)
+        return columns if axis == 0 else xp.sum(columns)
+
+    def total(self, cost):
+        """Sum of the plan times `cost`."""
+        parts = (self[rows] * cost.rows(rows) for rows in row_blocks(cost))
+        return sum(float(namespace(part).sum(part)) for part in parts)
+
+    def toarray(self):
+        """The whole plan, an array of shape (n, m)."""
+        return self[slice(None)]
+
+    def __array__(self, dtype=None, copy=None):
+        return to_numpy(self.toarray()).astype(dtype or "float64", copy=False)
+
+
+def carry(cost, potential, weights, epsilon, values):
+    r"""The entropic map: every row goes to the mean of `values` under the plan's distribution over the columns.
+
+    .. math:: T(x) = \sum_j \operatorname{softmax}_j\Big(\frac{g_j - c(x, y_j)}{\varepsilon} + \log b_j\Big) \, y_j
+
+    Parameters
+    ----------
+    cost : MatrixCost or PointCost
+        Costs between rows, new or not, and the columns, shape (n, m).
+    potential, weights : array of shape (m,)
+        g and b of the columns.
+    epsilon : float
+        Regularisation. 0 shares a row among the columns where c - g is least, as exact transport does.
+    values : array of shape (m, d)
+        What the columns stand for.
+
+    Returns
+    -------
+    array of shape (n, d)
+
+    References
+    ----------
+    A.-A. Pooladian and J. Niles-Weed, "Entropic estimation of optimal transport maps", arXiv 2109.12004, 2021.
+    """
+    shares = _shares(cost, potential, weights, epsilon)
+    return namespace(values).concat([astype(share, values.dtype) @ values for share in shares])
+
+
+def best_matches(cost, potential, weights, epsilon):
+    """The column that has most of each row, int array of shape (n,); parameters as of `carry`."""
+    xp = namespace(cost.reference)
+    return xp.concat([xp.argmax(share, axis=1) for share in _shares(cost, potential, weights, epsilon)])
+
+
+def _shares(cost, potential, weights, epsilon):
+    """The plan's distribution over the columns given a row, in blocks of rows.
+
+    Far from all columns every logarithm is huge, which the subtraction of the largest takes care of.
+    """
+    xp = namespace(cost.reference)
+    potential, weights = like_cost(potential, cost), like_cost(weights, cost)
+    with np.errstate(divide="ignore"):
+        prior = xp.log(weights)
+    for rows in row_blocks(cost):
+        costs = cost.rows(rows)
+        logits = potential[None, :] - costs
+        if epsilon > 0:
+            logits = logits / epsilon + prior[None, :]
+            share = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+        else:
+            logits = xp.where(weights[None, :] > 0, logits, -xp.inf)
+            near = 64.0 * xp.finfo(costs.dtype).eps * xp.max(xp.abs(costs))
+            share = weights[None, :] * (logits >= xp.max(logits, axis=1, keepdims=True) - near)
+        yield share / xp.sum(share, axis=1, keepdims=True)
