@@ -18,6 +18,7 @@ _HOMES = {
     "DTWAligner": "skalign.temporal",
     "DeepCCA": "skalign.correlation",
     "KernelCCA": "skalign.correlation",
+    "LatentPairingAligner": "skalign.transport",
     "OTAligner": "skalign.transport",
     "ProcrustesAligner": "skalign.correlation",
     "RelativeAligner": "skalign.contrastive",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -66,6 +67,8 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
 
     def _check_side(self, which, rows, *, reset=False, min_samples=1):
         """Rows of the source (0) or the target (1) as a checked table."""
+        if sp.issparse(rows):
+            raise TypeError("Sparse data was passed, but dense data is required: reduce it first, by TruncatedSVD say.")
         return list(self._sides.values())[which].check(rows, reset=reset, min_samples=min_samples)
 
     def transform(self, X, y=None):
@@ -302,5 +305,5 @@ def _check_weights(weights, size):
 
 def _to_sum_one(weights, name):
     if not weights.sum() > 0:
-        raise ValueError(f"All weights of {name!r} are 0.")
+        raise ValueError(f"All weights of {name!r} are zero.")
     return weights / weights.sum()

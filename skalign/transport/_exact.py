@@ -26,7 +26,7 @@ class ExactTransport(NamedTuple):
     cost: float
 
 
-def exact_transport(cost, a, b, mass=None):
+def exact_transport(cost, a, b, mass=None, scale=1.0):
     r"""The plan of least cost by the network simplex of POT.
 
     .. math:: \min_P \sum_{ij} P_{ij} c_{ij} \quad \text{with} \quad P 1 = a, \; P^\top 1 = b
@@ -40,6 +40,8 @@ def exact_transport(cost, a, b, mass=None):
     mass : float, default=None
         How much is to be carried, at most the sum of the weights: partial transport, :math:`P 1 \le a`,
         :math:`P^\top 1 \le b` and :math:`1^\top P 1 = m`. None carries all.
+    scale : float, default=1.0
+        The size of a cost, by which all are divided first: the simplex takes what is below 1e-9 or so for 0.
 
     Returns
     -------
@@ -62,15 +64,15 @@ def exact_transport(cost, a, b, mass=None):
     b = b * (a.sum() / b.sum())  # to the last digit, which the simplex wants
     lazy = mass is None and n * m > _DENSE_ENTRIES and isinstance(cost, PointCost) and cost.metric in _LAZY_METRICS
     if lazy:
-        plan, log = _lazily(cost, a, b)
+        plan, log = _lazily(cost, a, b, scale)
     else:
-        plan, log = _of_matrix(to_numpy(cost.rows(slice(None))).astype(np.float64), a, b, mass)
+        plan, log = _of_matrix(to_numpy(cost.rows(slice(None))).astype(np.float64) / scale, a, b, mass)
     if log["warning"]:
         warnings.warn(f"Exact transport did not end: {log['warning']}", ConvergenceWarning, stacklevel=3)
     carried, due = plan.sum(), a.sum() if mass is None else mass
     if not abs(carried - due) <= 1e-6 * due:
         raise FloatingPointError(f"The plan carries a mass of {carried:.6g}, where {due:.6g} was to be carried.")
-    return ExactTransport(plan, log["u"][:n], log["v"][:m], float(log["cost"]))
+    return ExactTransport(plan, scale * log["u"][:n], scale * log["v"][:m], scale * float(log["cost"]))
 
 
 def _of_matrix(C, a, b, mass):
@@ -86,9 +88,10 @@ def _of_matrix(C, a, b, mass):
     return sp.csr_array(plan[:n, :m]), log
 
 
-def _lazily(cost, a, b):
+def _lazily(cost, a, b, scale):
     from ot.lp import emd2_lazy
 
-    X, Y = (np.ascontiguousarray(to_numpy(points), dtype=np.float64) for points in cost.points)
+    unit = scale**0.5 if cost.metric == "sqeuclidean" else scale
+    X, Y = (np.ascontiguousarray(to_numpy(points), dtype=np.float64) / unit for points in cost.points)
     _, log = emd2_lazy(X, Y, a, b, metric=cost.metric, numItermax=_MAX_ITER, log=True, return_matrix=True)
     return sp.csr_array(log["G"]), log

@@ -105,6 +105,14 @@ def geodesic_to(X_new, X, geodesics, n_neighbors=10, *, metric="euclidean", mode
     -------
     ndarray of shape (n_new, n)
         In the dtype of the geodesics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign.transport import geodesic_distances, geodesic_to
+    >>> line = np.array([[0.0], [1.0], [2.0]])
+    >>> geodesic_to([[1.25]], line, geodesic_distances(line, 2), n_neighbors=2)
+    array([[1.25, 0.25, 0.75]])
     """
     _check_mode(mode)
     table, D = to_numpy(X), to_numpy(geodesics)

@@ -6,11 +6,13 @@ import copy
 
 import numpy as np
 
-from .._backend import is_tensor, namespace
+from .._backend import astype, is_tensor, like, namespace
 from ._costs import MatrixCost, MixedCost, PointCost
 from ._geodesic import geodesic_distances, geodesic_to
 from ._gromov import linearized_cost
 from ._plan import EntropicPlan
+
+_GRAPHS = {"geodesic": "distance", "hops": "connectivity"}  # structure metric -> length of an edge
 
 
 def moved(thing, move):
@@ -84,29 +86,31 @@ class Within:
     ----------
     rows : array of shape (n, d)
         The collection; the distances themselves if they are precomputed.
+    weights : array of shape (n,)
+        Weights of the rows, of sum 1, by which the mean is taken.
     metric : str or callable
-        What `PointCost` takes, "geodesic" or "precomputed".
+        What `PointCost` takes, "geodesic", "hops" or "precomputed".
     n_neighbors : int, default=None
-        Of "geodesic"; None is a tenth of the rows, at least 5.
+        Of the graph of "geodesic" and "hops"; None is a tenth of the rows, at least 5.
     to : int array of shape (k,), default=None
         The rows that distances are wanted to. None are all.
     """
 
-    def __init__(self, rows, metric, n_neighbors=None, to=None):
+    def __init__(self, rows, weights, metric, n_neighbors=None, to=None):
         n = rows.shape[0]
         if metric == "precomputed" and rows.shape[1] != n:
             raise ValueError(f"Precomputed distances within a collection are a square matrix, not {tuple(rows.shape)}.")
         self.rows, self.metric = rows, metric
         self.n_neighbors = max(5, n // 10) if n_neighbors is None else n_neighbors
         self.geodesics = None
-        if metric == "geodesic":
-            self.geodesics = geodesic_distances(rows, self.n_neighbors) if n > 1 else np.zeros((1, 1), rows.dtype)
+        if metric in _GRAPHS and n > 1:
+            self.geodesics = geodesic_distances(rows, self.n_neighbors, mode=_GRAPHS[metric])
         self.to = to
         self.scale = 1.0
-        self.distances = self.geodesics if metric == "geodesic" else self._distances(rows)
-        if to is not None and metric == "geodesic":
-            self.distances = self.distances[:, to]
-        self.scale_by(float(namespace(rows).mean(self.distances)) or 1.0)
+        self.distances = self._distances(rows)
+        weights = astype(like(weights, rows), self.distances.dtype)
+        ends = weights if to is None else namespace(rows).ones_like(self.distances[0, :]) / len(to)
+        self.scale_by(float(weights @ self.distances @ ends) or 1.0)
 
     def scale_by(self, scale):
         """Divide all distances by `scale`, those to come too."""
@@ -120,11 +124,15 @@ class Within:
     def _distances(self, rows):
         if self.metric == "precomputed":
             return rows if self.to is None else rows[:, self.to]
-        if self.metric == "geodesic":
-            found = geodesic_to(rows, self.rows, self.geodesics, self.n_neighbors)
+        if self.geodesics is not None:
+            new = rows is not self.rows
+            found = self._along_the_graph(rows) if new else self.geodesics
             return found if self.to is None else found[:, self.to]
         ends = self.rows if self.to is None else self.rows[self.to, :]
-        return PointCost(rows, ends, self.metric).rows(slice(None))
+        return PointCost(rows, ends, "euclidean" if self.metric in _GRAPHS else self.metric).rows(slice(None))
+
+    def _along_the_graph(self, rows):
+        return geodesic_to(rows, self.rows, self.geodesics, self.n_neighbors, mode=_GRAPHS[self.metric])
 
 
 class ToAnchors(Geometry):
@@ -134,8 +142,10 @@ class ToAnchors(Geometry):
         \frac{d(x_i, x_k)}{\bar d_x} - \frac{d(y_j, y_k)}{\bar d_y} \right)^2
     """
 
-    def __init__(self, X, Y, anchors, metric, n_neighbors):
-        self.source, self.target = (Within(rows, metric, n_neighbors, side) for rows, side in zip((X, Y), anchors))
+    def __init__(self, X, Y, anchors, weights, metric, n_neighbors):
+        self.source, self.target = (
+            Within(rows, mass, metric, n_neighbors, side) for rows, mass, side in zip((X, Y), weights, anchors)
+        )
 
     def cost(self):
         return self._between(self.source.distances, self.target.distances)

@@ -96,8 +96,8 @@ def gromov_wasserstein(
     objective rises under plain steps, as it can with matrices that are not conditionally negative definite, they are
     shortened, as proximal steps are [3]_. Starts by distributions of distances follow the lower bounds of [4]_.
 
-    On single cells measured twice, 25 settings of the graph and of `epsilon` gave values whose correlation with the
-    share of right matches was -0.2: the lowest was not the best.
+    On single cells measured twice, 25 settings of the graph and of `epsilon` gave values whose correlation with one
+    less the share of rows nearer than the true match was -0.2, and their rank correlation +0.2: a value says little.
 
     References
     ----------
@@ -142,6 +142,13 @@ def gromov_scale(D_x, D_y, a=None, b=None, *, cost=None, alpha=1.0):
     -------
     float
         :math:`2 \alpha \sum (D^x_{ii'} - D^y_{jj'})^2 a_i a_{i'} b_j b_{j'} + (1 - \alpha) \sum c_{ij} a_i b_j`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign.transport import gromov_scale
+    >>> gromov_scale(np.array([[0.0, 2.0], [2.0, 0.0]]), np.array([[0.0, 2.0], [2.0, 0.0]]))
+    4.0
     """
     problem = _Problem(D_x, D_y, a, b, cost, alpha)
     return float(problem.a @ (problem.linearized(problem.a[:, None] * problem.b[None, :]) @ problem.b))
@@ -171,6 +178,14 @@ def linearized_cost(D_new, D_y, plan, *, cost=None, alpha=1.0):
     Returns
     -------
     array of shape (n_new, m)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skalign.transport import linearized_cost
+    >>> D = np.array([[0.0, 2.0], [2.0, 0.0]])
+    >>> linearized_cost(np.array([[0.5, 1.5]]), D, np.eye(2) / 2)
+    array([[0.5, 4.5]])
     """
     xp = namespace(D_new, D_y, plan)
     a, b = xp.sum(plan, axis=1), xp.sum(plan, axis=0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
+from sklearn.metrics import pairwise_distances_argmin
 
-from .._backend import astype, namespace, to_numpy
+from .._backend import astype, like, namespace, to_numpy
 from ._costs import like_cost, row_blocks
 
 
@@ -97,7 +99,7 @@ def carry(cost, potential, weights, epsilon, values):
     potential, weights : array of shape (m,)
         g and b of the columns.
     epsilon : float
-        Regularisation. 0 shares a row among the columns where c - g is least, as exact transport does.
+        Regularisation.
     values : array of shape (m, d)
         What the columns stand for.
 
@@ -114,9 +116,15 @@ def carry(cost, potential, weights, epsilon, values):
 
 
 def best_matches(cost, potential, weights, epsilon):
-    """The column that has most of each row, int array of shape (n,); parameters as of `carry`."""
+    """The column that has most of each row, the first of equals, int array of shape (n,); parameters as of `carry`."""
     xp = namespace(cost.reference)
-    return xp.concat([xp.argmax(share, axis=1) for share in _shares(cost, potential, weights, epsilon)])
+    return xp.concat([_first_largest(xp, share) for share in _shares(cost, potential, weights, epsilon)])
+
+
+def _first_largest(xp, share):
+    rounding = float(xp.finfo(share.dtype).eps) ** 0.5
+    largest = share >= (1.0 - rounding) * xp.max(share, axis=1, keepdims=True)
+    return xp.argmax(astype(largest, xp.int8), axis=1)
 
 
 def _shares(cost, potential, weights, epsilon):
@@ -130,12 +138,40 @@ def _shares(cost, potential, weights, epsilon):
         prior = xp.log(weights)
     for rows in row_blocks(cost):
         costs = cost.rows(rows)
-        logits = potential[None, :] - costs
-        if epsilon > 0:
-            logits = logits / epsilon + prior[None, :]
-            share = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
-        else:
-            logits = xp.where(weights[None, :] > 0, logits, -xp.inf)
-            near = 64.0 * xp.finfo(costs.dtype).eps * xp.max(xp.abs(costs))
-            share = weights[None, :] * (logits >= xp.max(logits, axis=1, keepdims=True) - near)
+        logits = (potential[None, :] - costs) / epsilon + prior[None, :]
+        share = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
         yield share / xp.sum(share, axis=1, keepdims=True)
+
+
+def rows_by_neighbor(rows, fitted, plan):
+    """Rows of a plan without entropy for rows that may be new: those of the nearest fitted rows that carry mass.
+
+    The potentials of such a plan do not tell its entries from others at which they are tight too, so that they extend
+    it to nothing; its rows do, as one-nearest-neighbour estimates [1]_.
+
+    Parameters
+    ----------
+    rows : array of shape (n_new, d)
+        Rows.
+    fitted : array of shape (n, d)
+        Rows of the fit.
+    plan : ndarray or sparse matrix of shape (n, m)
+        The plan.
+
+    Returns
+    -------
+    ndarray or sparse matrix of shape (n_new, m)
+
+    References
+    ----------
+    .. [1] T. Manole, S. Balakrishnan, J. Niles-Weed and L. Wasserman, "Plugin estimation of smooth optimal transport
+       maps", Annals of Statistics 52(3), 2024.
+    """
+    plan = plan if sp.issparse(plan) else to_numpy(plan)
+    carrying = np.flatnonzero(plan.sum(axis=1) > 0)
+    return plan[carrying[pairwise_distances_argmin(to_numpy(rows), to_numpy(fitted)[carrying])]]
+
+
+def barycenters(plan, values):
+    """The mean of `values` under every row of a plan without entropy."""
+    return like((plan @ to_numpy(values)) / plan.sum(axis=1)[:, None], values)

@@ -65,7 +65,8 @@ def solve(cost, a, b, options):
         return sqrt(max(total, 0.0)) if squared else total
 
     if options.method in ("exact", "partial"):
-        plan, f, g, total = exact_transport(cost, a, b, options.mass if options.method == "partial" else None)
+        mass = options.mass if options.method == "partial" else None
+        plan, f, g, total = exact_transport(cost, a, b, mass, scale)
         plan = like(plan.toarray(), cost.reference) if plan.shape[0] * plan.shape[1] <= _DENSE_PLAN else plan
         f, g = like(f, cost.reference), like(g, cost.reference)
         return Solution(plan, f, g, 0.0, total, distance(total), n_iter=1, converged=True, marginal_error=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import sqrt
 
 from .._backend import astype, like, namespace
@@ -39,7 +40,9 @@ def solve_gromov(X, Y, linear, anchors, a, b, options):
     Solution
         Its ``cost`` is 1 for the plan that matches all rows alike.
     """
-    source, target = (Within(rows, options.structure_metric, options.n_neighbors) for rows in (X, Y))
+    source, target = (
+        Within(rows, weights, options.structure_metric, options.n_neighbors) for rows, weights in ((X, a), (Y, b))
+    )
     distances = source.distances, target.distances
     unit = check_scale(
         gromov_scale(*distances, a, b) / 2.0
@@ -50,6 +53,12 @@ def solve_gromov(X, Y, linear, anchors, a, b, options):
     if linear is not None:
         linear = Mixed([(1.0 / check_scale(mean_cost(linear.cost(), a, b)), linear)])
     start = None
+    if anchors is None and linear is None:
+        warnings.warn(
+            "Gromov-Wasserstein compares shapes: a low cost_ does not mean that rows are matched rightly, as symmetric "
+            "or similar parts may be exchanged. A few known pairs as anchors tell them apart, and score says how well.",
+            stacklevel=4,
+        )
     if anchors is not None:
         cost = anchors.cost()
         epsilon = _START * check_scale(mean_cost(cost, a, b))
