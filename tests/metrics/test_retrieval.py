@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
 from skalign.metrics import (
+    foscttm,
     match_ranks,
     mean_average_precision,
     mean_reciprocal_rank,
@@ -392,3 +393,28 @@ def test_mean_reciprocal_rank_among_as_many_compares_sizes():
     )
     assert abs(large - small) < 0.01
     assert mean_reciprocal_rank(Z, Z + noise) < large - 0.2
+
+
+@pytest.mark.parametrize("direction", ["a_to_b", "b_to_a", "both"])
+def test_foscttm_is_the_share_of_rows_closer_than_the_partner(direction):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(40, 3))
+    B = A + 0.5 * rng.normal(size=A.shape)
+    D = np.linalg.norm(A[:, None] - B, axis=2)
+    closer = {
+        "a_to_b": (D < np.diag(D)[:, None]).sum() / (40 * 39),
+        "b_to_a": (D < np.diag(D)).sum() / (40 * 39),
+    }
+    closer["both"] = (closer["a_to_b"] + closer["b_to_a"]) / 2
+    assert_allclose(foscttm(A, B, direction=direction), closer[direction])
+    assert_allclose(foscttm(torch.tensor(A), torch.tensor(B), direction=direction), closer[direction])
+
+
+def test_foscttm_of_nothing_and_of_everything():
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(300, 4))
+    assert foscttm(A, A) == 0.0
+    assert_allclose(foscttm(A, rng.normal(size=A.shape)), 0.5, atol=0.05)
+    assert_allclose(foscttm(np.zeros((5, 2)), np.zeros((5, 2))), 0.5)  # ties half count
+    with pytest.raises(ValueError, match="needs two"):
+        foscttm(A[:1], A[:1])
