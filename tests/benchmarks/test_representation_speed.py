@@ -107,8 +107,8 @@ def test_faster_than_the_published_formulas():
     Y[:, :384] += X
     cases = {
         "CKA": (lambda: cka(X, Y), lambda: dense_cka(X, Y), 1e-10, 25),
-        "CKNNA": (lambda: cknna(X, Y), lambda: dense_cknna(X, Y, 10), 0.01, 10),
-        "mutual kNN": (lambda: mutual_knn(X, Y), lambda: dense_mutual_knn(X, Y, 10, "sort"), 1e-12, 1.5),
+        "CKNNA": (lambda: cknna(X, Y), lambda: dense_cknna(X, Y, 10), 0.01, 15),
+        "mutual kNN": (lambda: mutual_knn(X, Y), lambda: dense_mutual_knn(X, Y, 10, "sort"), 1e-12, 3),
     }
     for name, (our_call, their_call, tolerance, factor) in cases.items():
         ours, mine = min((timed(our_call) for _ in range(3)), key=lambda pair: pair[1])

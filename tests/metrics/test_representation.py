@@ -324,6 +324,28 @@ def test_neighbours_in_single_precision_are_those_in_double(offset, k, dtype):
     assert mutual_knn(X, Y, k=k) == pytest.approx(expected, abs=1e-12 if offset < 3000 else 1e-3)
 
 
+@pytest.mark.parametrize("function", KNN)
+@pytest.mark.parametrize("rows", ["noise", "offset", "ties", "duplicates"])
+def test_neighbours_across_many_bands_are_those_of_one(function, rows):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 16))
+    X = {"noise": X, "offset": X + 30, "ties": (X > 0).astype(float) + 0.5, "duplicates": np.repeat(X[:60], 5, 0)}[rows]
+    Y = X * np.linspace(1, 2, 16)
+    score = function(X, Y, k=3, metric=cosine_distances) if function is not cknna else cknna(X, Y, k=3, kernel=cosines)
+    for chunk_size in (1, 13):  # bands of 17 and 62 rows
+        assert function(X, Y, k=3, chunk_size=chunk_size) == pytest.approx(score, abs=1e-12)
+        order = rng.permutation(300)
+        assert function(X[order], Y[order], k=3, chunk_size=chunk_size) == pytest.approx(score, abs=1e-12)
+
+
+def cosines(A, B):
+    return A @ B.T / np.linalg.norm(A, axis=1)[:, None] / np.linalg.norm(B, axis=1)
+
+
+def cosine_distances(A, B):
+    return 1 - cosines(A, B)
+
+
 def test_tensors_take_the_test():
     X, Y = related()
     for options in ({"n_permutations": 19, "random_state": 0}, {"method": "gamma"}):

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_random_state
 from ..._backend import to_numpy
 from ..similarity import batches
 from ._input import CHUNK, check_chunk_size, check_count, check_pair, report, two_of
-from ._kernels import Kernel, check_kernel, feature_sums, kernel_sums
+from ._kernels import Kernel, check_kernel, cross_sums, kernel_sums, row_squares
 from ._permuting import DenseProduct
 
 
@@ -62,7 +62,7 @@ def hsic(X, Y, *, kernel="rbf", debiased=True, gamma=None, chunk_size=None, retu
     K, L, linear = _kernel_pair(X, Y, kernel, gamma, 4 if debiased else 2)
     n, chunk_size = K.n_samples, check_chunk_size(chunk_size)
     if linear and n > max(K.X.shape[1], L.X.shape[1]):
-        sums = feature_sums(K.X, L.X, chunk_size, within=False)
+        sums = cross_sums(K.X, L.X, row_squares(K.X), row_squares(L.X), chunk_size=chunk_size)
     else:
         sums = kernel_sums(K, L, chunk_size)
     value = sums.hsic("xy", debiased) / (n * (n - 3) if debiased else (n - 1) ** 2)

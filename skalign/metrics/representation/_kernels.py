@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..._backend import astype, is_tensor, namespace, to_numpy
+from ..._backend import astype, is_tensor, like, namespace, to_numpy
 from ..similarity import apply_similarity, batches, check_similarity_name, unit_rows
 from ._input import CHUNK, ROWS, check_positive
 
@@ -139,29 +139,52 @@ def kernel_sums(K, L, chunk_size=None):
     return KernelSums(*totals.tolist(), *rows, *diagonals)
 
 
-def feature_sums(X, Y, chunk_size=None, within=True):
-    """`KernelSums` of the linear kernels of centred `X` and `Y` without either kernel matrix.
+def feature_sums(X, Y, chunk_size=None):
+    """`KernelSums` of the linear kernels of `X` and `Y`, centred, without either kernel matrix.
 
     A centred linear kernel has rows that sum to zero and a diagonal of squared lengths, and the sum of K * L is the
     squared Frobenius norm of X' Y: n p q operations instead of n^2 (p + q).
     """
-    xp = namespace(X, Y)
     n, (p, q) = X.shape[0], (X.shape[1], Y.shape[1])
     centres = mean_row(X, chunk_size), mean_row(Y, chunk_size)
-    products = [0.0, 0.0, 0.0]
+    xx = xy = yy = 0.0
     lengths = [np.empty(n), np.empty(n)]
-    for rows in batches(n, chunk_size or max(256, ROWS // max(p, q))):
+    for rows in batches(n, _rows_of_features(chunk_size, p, q)):
         A, B = centred_rows(X, centres[0], rows), centred_rows(Y, centres[1], rows)
         for Z, out in zip((A, B), lengths):
-            out[rows] = to_numpy(xp.sum(Z * Z, axis=1)) if is_tensor(Z) else np.einsum("ij,ij->i", Z, Z)
-        pairs = ((A, A), (A, B), (B, B)) if within else ((A, B),)
-        for i, (first, second) in enumerate(pairs):
-            product = first.T @ second
-            if isinstance(products[i], float):
-                products[i] = product
-            else:
-                products[i] += product
-    inner = [float(xp.sum(product * product)) for product in products[: 3 if within else 1]]
-    xx, xy, yy = inner if within else (np.nan, inner[0], np.nan)
-    kx, ky = lengths
+            out[rows] = row_squares(Z)
+        xx += A.T @ A
+        xy += A.T @ B
+        yy += B.T @ B
+    return _sums_of_features(*map(_squares, (xx, xy, yy)), *lengths)
+
+
+def cross_sums(X, Y, x_squares, y_squares, permutation=None, chunk_size=None):
+    """`KernelSums` of the linear kernels of centred `X` and of centred `Y` with its rows permuted, but no xx and yy.
+
+    `x_squares` and `y_squares` are the squared lengths of the rows. The rest is one product, gathered as it goes.
+    """
+    n = X.shape[0]
+    p = np.arange(n) if permutation is None else permutation
+    there = like(p, Y)
+    xy = 0.0
+    for rows in batches(n, _rows_of_features(chunk_size, X.shape[1], Y.shape[1])):
+        xy += X[rows].T @ (Y[rows] if permutation is None else Y[there[rows]])
+    return _sums_of_features(np.nan, _squares(xy), np.nan, x_squares, y_squares[p])
+
+
+def row_squares(X):
+    """Squared length of every row, as a numpy array."""
+    return to_numpy((X * X).sum(1)) if is_tensor(X) else np.einsum("ij,ij->i", X, X)
+
+
+def _squares(product):
+    return float((product * product).sum())
+
+
+def _rows_of_features(chunk_size, p, q):
+    return chunk_size or max(256, ROWS // max(p, q))
+
+
+def _sums_of_features(xx, xy, yy, kx, ky):
     return KernelSums(xx - kx @ kx, xy - kx @ ky, yy - ky @ ky, -kx, -ky, kx, ky)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from ..._backend import astype, is_numpy, is_tensor, like, namespace, to_numpy
 from ..similarity import batches, unit_rows
 from ._input import CHUNK, ROWS, TIE
 from ._kernels import centred_rows, mean_row
+from ._screening import at_least, kth_bound, screened_cosines
 
 # A product of fewer rows with all of X takes the time of reading X.
 _FEWEST = 64
@@ -32,7 +32,7 @@ class Neighbors:
     start, size : int array of shape (n_pairs,)
         Number of neighbours nearer than the tie that the neighbour belongs to, and members of the tie.
     values : float array of shape (n_pairs,)
-        Nearness, greater is nearer.
+        Nearness, greater is nearer. Cosines that single precision tells apart may be in single precision.
     """
 
     n_samples: int
@@ -69,7 +69,7 @@ def find_neighbors(X, metric, k, chunk_size=None):
     Time is that of the distances, memory that of `chunk_size` rows of them.
     """
     if metric == "cosine":
-        return nearest_by(Cosines(X), X.shape[0], k, chunk_size)
+        return nearest_by(Cosines(X, exact=False), X.shape[0], k, chunk_size)
     return nearest_by(_euclidean(X) if metric == "euclidean" else _given(X, metric), X.shape[0], k, chunk_size)
 
 
@@ -81,20 +81,29 @@ def nearest_by(nearness, n, k, chunk_size=None):
     nearness : callable
         ``nearness(rows)`` for a slice gives an array of shape (n_rows, n), greater is nearer, that may be written to,
         and the tolerance, a float or an array of shape (n_rows,). Where it has a method ``screen``, that gives
-        candidates at less cost, or None where they are too many.
+        bands of rows and candidates at less cost, or None where they are too many.
     """
-    parts = []
     screen = getattr(nearness, "screen", None)
-    for rows in batches(n, chunk_size or max(_FEWEST, CHUNK // n)):
-        found = screen(rows, k) if screen is not None else None
-        i, j, values, tolerance = _compared(nearness, rows, n, k) if found is None else found
-        j, values, start, size = _ranked(i, j, values, tolerance)
-        keep = start < k
-        parts.append([a[keep] for a in (i + rows.start, j, start, size, values)])
+    bands = [(slice(0, n), None)] if screen is None else screen(k, chunk_size)
+    parts = []
+    for band, found in bands:
+        if found is not None:
+            parts.append(_nearest(band.start, *found, k))
+            continue
+        for rows in batches(band.stop - band.start, chunk_size or max(_FEWEST, CHUNK // n)):
+            rows = slice(band.start + rows.start, band.start + rows.stop)
+            parts.append(_nearest(rows.start, *_compared(nearness, rows, k), k))
     return Neighbors(n, k, *(np.concatenate(arrays) for arrays in zip(*parts)))
 
 
-def _compared(nearness, rows, n, k):
+def _nearest(first_row, i, j, values, tolerance, k):
+    """The arrays of `Neighbors` for some rows, of their candidates."""
+    i, j, values, start, size = _ranked(i, j, values, tolerance)
+    keep = start < k
+    return [a[keep] for a in (first_row + i, j, start, size, values)]
+
+
+def _compared(nearness, rows, k):
     """Candidates of some rows, their nearness and its tolerance for each row."""
     scores, tolerance = nearness(rows)
     tolerance = np.broadcast_to(np.asarray(to_numpy(tolerance), dtype=float), scores.shape[0])
@@ -109,9 +118,9 @@ def exclude_self(scores, rows):
 
 
 def _ranked(i, j, values, tolerance):
-    """Columns and values by nearness within each row of the sorted `i`, and the start and the size of their tie."""
+    """Candidates by row and by nearness within it, and the start and the size of their tie."""
     order = np.lexsort((-values, i))
-    j, values = j[order], values[order]
+    i, j, values = i[order], j[order], values[order]
     new_row = np.diff(i, prepend=-1) > 0
     new_tie = new_row.copy()
     new_tie[1:] |= values[:-1] - values[1:] > tolerance[i[1:]]
@@ -120,27 +129,16 @@ def _ranked(i, j, values, tolerance):
     place = np.arange(len(i)) - np.flatnonzero(new_row)[np.cumsum(new_row) - 1]
     start = place[first][tie]
     size = np.diff(first, append=len(i))[tie]
-    return j, values, start, size
+    return i, j, values, start, size
 
 
 def _candidates(scores, k, margin):
     """Row, column and value of entries among which are all that could be one of the `k` largest of their row."""
-    n_columns = scores.shape[1]
-    if not is_numpy(scores):
-        bound = scores.topk(k, dim=1).values[:, -1:] - like(margin, scores)[:, None]
-        i, j = (scores >= bound).nonzero(as_tuple=True)
-        return to_numpy(i), to_numpy(j), to_numpy(scores[i, j])
-    # The k-th largest of the maxima of some blocks of columns is reached by at least k entries, and by few more. This
-    # takes a fraction of the time of a partition of all entries.
-    size = isqrt(n_columns // k)
-    width = n_columns // size
-    highest = scores[:, :width].copy()
-    for block in range(1, size):
-        np.maximum(highest, scores[:, block * width : (block + 1) * width], out=highest)
-    bound = np.partition(highest, width - k, axis=1)[:, width - k] - margin
-    found = np.flatnonzero(scores >= bound[:, None])
-    i, j = np.divmod(found, n_columns)
-    return i, j, scores.reshape(-1)[found]
+    if is_numpy(scores):
+        return at_least(scores, kth_bound(scores, k) - margin)
+    bound = scores.topk(k, dim=1).values[:, -1:] - like(margin, scores)[:, None]
+    i, j = (scores >= bound).nonzero(as_tuple=True)
+    return to_numpy(i), to_numpy(j), to_numpy(scores[i, j])
 
 
 # --- nearness ---------------------------------------------------------------------------------------------------------
@@ -163,15 +161,16 @@ def _given(X, metric):
 
 
 class Cosines:
-    """Cosines of some rows with all rows."""
+    """Cosines of some rows with all rows; with ``exact=False`` only as exact as their order needs."""
 
-    def __init__(self, X):
+    def __init__(self, X, exact=True):
         xp = namespace(X)
         with np.errstate(over="ignore"):
             lengths = xp.sqrt(squared_lengths(X, 0.0))
         tiny, huge = float(xp.min(lengths)), float(xp.max(lengths))
         if not (tiny > 1e-15 and huge < 1e15):  # squares may have vanished or overflowed
             X, lengths = unit_rows(astype(X, xp.float64)), xp.ones_like(lengths)
+        self.exact = exact
         self.X, self.inverse = X, 1.0 / lengths  # the product is scaled, not the rows: no copy of X is made
         if not is_numpy(X):
             self.screen = None
@@ -183,30 +182,9 @@ class Cosines:
         S *= self.inverse
         return S, TIE
 
-    def screen(self, rows, k):
-        """Candidates by cosines in float32, which take half the time, with cosines of their own in float64."""
-        X, d = self.X, self.X.shape[1]
-        A = (X[rows] * self.inverse[rows, None]).astype(np.float32)
-        inverse = self.inverse.astype(np.float32)
-        scores = A @ X.T if X.dtype == np.float32 else _product(A, X, lambda Z: Z.astype(np.float32))
-        scores *= inverse
-        exclude_self(scores, rows)
-        # Rounding adds up like a random walk over the d terms; several times that is well over what is ever seen.
-        margin = np.full(len(A), (16 + 4 * np.sqrt(d)) * np.finfo(np.float32).eps, dtype=np.float32)
-        i, j, values = _candidates(scores, k, 2 * margin)
-        order = np.lexsort((-values, i))
-        i, j, values = i[order], j[order], values[order]
-        kth = values[np.searchsorted(i, np.arange(len(A))) + k - 1]
-        near = values >= kth[i] - 2 * margin[i]
-        i, j = i[near], j[near]
-        if len(i) > len(A) * (2 * k + 32):  # ties, or cosines that are all nearly equal
-            return None
-        exact = np.empty(len(i))
-        for part in batches(len(i), ROWS // d):
-            first, second = X[rows.start + i[part]], X[j[part]]
-            exact[part] = np.einsum("ij,ij->i", first, second, dtype=np.float64)
-        exact *= self.inverse[rows.start + i] * self.inverse[j]
-        return i, j, exact, np.full(len(A), TIE)
+    def screen(self, k, chunk_size):
+        """Bands of rows and their candidates."""
+        return screened_cosines(self.X, self.inverse, k, chunk_size, self.exact)
 
 
 def _euclidean(X):

@@ -15,7 +15,7 @@ from ._cka import cka, normalized
 from ._cknna import KernelNeighbors, cknna, over_self
 from ._hsic import hsic, u_centred
 from ._input import check_chunk_size, check_count, check_neighbors, check_side, two_of
-from ._kernels import Kernel, check_kernel, feature_sums
+from ._kernels import Kernel, check_kernel, cross_sums, row_squares
 from ._knn import any_hit, cycle_knn, edit_distance_knn, list_similarity, lookup, mutual_knn
 from ._neighbors import check_metric, find_neighbors
 from ._permuting import DenseProduct, SparseProduct
@@ -140,7 +140,7 @@ class _Cknna(_Steps):
 class _CkaSide:
     def __init__(self, kernel, debiased):
         self.kernel, self.debiased, self.n_samples = kernel, debiased, kernel.n_samples
-        self._centred = self._product = self._with_itself = None
+        self._centred = self._product = self._squares = self._with_itself = None
 
     @property
     def width(self):
@@ -170,10 +170,19 @@ class _CkaSide:
             return False
         return n > _MANY or self.width * other.width < _NARROW * n
 
+    def squares(self):
+        if self._squares is None:
+            self._squares = row_squares(self.kernel.X)
+        return self._squares
+
+    def hsic_by_features(self, other, permutation=None, chunk_size=None):
+        sums = cross_sums(self.kernel.X, other.kernel.X, self.squares(), other.squares(), permutation, chunk_size)
+        return sums.hsic("xy", self.debiased)
+
     def with_itself(self):
         if self._with_itself is None:
             if self.width < self.n_samples:
-                self._with_itself = feature_sums(self.kernel.X, self.kernel.X, within=False).hsic("xy", self.debiased)
+                self._with_itself = self.hsic_by_features(self)
             else:
                 self._with_itself = self.product()(self.centred())
         return self._with_itself
@@ -187,10 +196,7 @@ class _Cka(_Cknna):
 
     def score(self, a, b, permutation=None):
         if a.by_features(b):
-            X, Y = a.kernel.X, b.kernel.X
-            if permutation is not None:
-                Y = Y[permutation if is_numpy(Y) else like(permutation, Y)]
-            inner = feature_sums(X, Y, self.chunk_size, within=False).hsic("xy", a.debiased)
+            inner = a.hsic_by_features(b, permutation, self.chunk_size)
         else:
             inner = a.product()(b.centred(), permutation)
         return float(normalized(a.with_itself(), inner, b.with_itself()))
