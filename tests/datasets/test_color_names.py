@@ -6,8 +6,8 @@ from matplotlib.colors import XKCD_COLORS, to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skalign import Views
+from skalign._color import lab_of_rgb
 from skalign.datasets import load_color_names
-from skalign.datasets._color_names import _lab_of_rgb
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,12 @@ def test_names_that_differ_by_a_slash_are_kept(colors):
     ],
 )
 def test_cielab_of_known_colors(rgb, lab):
-    assert_allclose(_lab_of_rgb(np.array([rgb], dtype=float))[0], lab, atol=0.01)
+    assert_allclose(lab_of_rgb(np.array([rgb], dtype=float))[0], lab, atol=0.01)
 
 
 def test_greys_have_no_hue():
     grey = np.repeat(np.linspace(0, 1, 256)[:, None], 3, axis=1)
-    lab = _lab_of_rgb(grey)
+    lab = lab_of_rgb(grey)
     assert_allclose(lab[:, 1:], 0, atol=1e-10)
     assert np.all(np.diff(lab[:, 0]) > 0)
 
