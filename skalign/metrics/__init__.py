@@ -2,6 +2,7 @@
 
 from . import representation
 from ._energy import energy_distance
+from ._units import phone_normalized_mutual_info, phone_purity, unit_purity
 from .report import RetrievalReport, retrieval_report
 from .representation import permutation_calibrate
 from .retrieval import (
@@ -32,8 +33,11 @@ __all__ = [
     "median_rank",
     "pairwise_similarity",
     "permutation_calibrate",
+    "phone_normalized_mutual_info",
+    "phone_purity",
     "rand_index",
     "recall_at_k",
     "representation",
     "retrieval_report",
+    "unit_purity",
 ]
