@@ -6,21 +6,23 @@ from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.metrics import pairwise_distances
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import to_numpy
-from .._input import as_view, check_view
-from ..base import ARRAY_NAMES, OutputMixin, wrap_output
+from .._backend import is_tensor, like, to_numpy
+from .._bags import read_bags
+from .._encoder import ViewEncoder, wrap_output
+from .._input import check_view
+from ..base import ARRAY_NAMES
 from ..metrics import pairwise_similarity
 from ..metrics.similarity import check_similarity_name
 from ..views import Domains, Views
 from ._assignment import solve_assignment
-from ._bags import holds_bags, paired_bags
+from ._collections import Collections, UnpairedAlignerMixin, known_pairs
 
 
-class AssignmentAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Match elements one to one so that the sum of their similarities is largest: the assignment problem.
 
     For two collections in one space (the output of an aligner, say) in which every element has at most one partner:
@@ -78,6 +80,8 @@ class AssignmentAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_
     >>> AssignmentAligner(similarity="precomputed").fit(W).matches_.tolist()  # not the greedy choice
     [1, 0]
     """
+
+    _takes_bags = True
 
     def __init__(self, *, similarity=None, metric=None, threshold=None):
         self.similarity = similarity
@@ -156,6 +160,8 @@ class AssignmentAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_
             A plain array gives the partners out of the second collection of ``fit``.
         """
         check_is_fitted(self, "matches_")
+        if self._weights_given():
+            raise ValueError("transform needs the elements of the second collection; precomputed weights have none.")
         matches = self.predict(X)
         if isinstance(X, Views):
             first, second = X.names
@@ -163,33 +169,21 @@ class AssignmentAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_
                 kept = [(np.flatnonzero(found >= 0), found[found >= 0]) for found in matches]
                 return Views(
                     {
-                        first: [to_numpy(bag)[rows] for bag, (rows, _) in zip(X[first], kept)],
-                        second: [to_numpy(bag)[columns] for bag, (_, columns) in zip(X[second], kept)],
+                        first: [_in_the_library_of(b, to_numpy(b)[rows]) for b, (rows, _) in zip(X[first], kept)],
+                        second: [
+                            _in_the_library_of(b, to_numpy(b)[columns]) for b, (_, columns) in zip(X[second], kept)
+                        ],
                     }
                 )
-            return Views({first: X[first], second: _taken(to_numpy(X[second]), matches)})
+            return Views({first: X[first], second: self._partners(X[second], matches, X[first])})
         if isinstance(X, Domains):
             first, second = X.names
-            return X.replace(**{first: _taken(to_numpy(X[second]), matches)})
-        if self._target is None:
-            raise ValueError("transform needs the elements of the second collection; precomputed weights have none.")
-        return wrap_output(self, _taken(self._target, matches), X, self.get_feature_names_out)
+            return X.replace(**{first: self._partners(X[second], matches, X[first])})
+        return self._partners(self._target, matches, X)
 
-    def get_feature_names_out(self, input_features=None):
-        """Names ``assignmentaligner0``, ... of the features of the second collection.
-
-        Parameters
-        ----------
-        input_features : ignored
-            For scikit-learn's pipelines.
-
-        Returns
-        -------
-        ndarray of str
-        """
-        check_is_fitted(self, "matches_")
-        width = 0 if self._target is None else self._target.shape[1]
-        return np.asarray([f"{type(self).__name__.lower()}{i}" for i in range(width)], dtype=object)
+    def _partners(self, elements, matches, original):
+        partners = _in_the_library_of(original, _taken(to_numpy(elements), matches))
+        return wrap_output(self, partners, original, self.get_feature_names_out)
 
     def score(self, X, y=None):
         """How good the matching of these elements is; larger is better.
@@ -237,61 +231,58 @@ class AssignmentAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_
             if [len(right) for right in truth] != [len(found) for found in matches]:
                 raise ValueError("y must hold, for every sample, the partner of every element of the first bag.")
             return truth
-        ids = np.asarray(y)
-        source, target = (ids[X.rows(name)] for name in X.names)
-        position = {pair: i for i, pair in enumerate(target.tolist()) if pair != -1}
-        return np.array([position.get(pair, -1) for pair in source.tolist()])
+        truth = np.full(len(matches), -1)
+        ix, iy = known_pairs(X, y)
+        truth[ix] = iy
+        return truth
 
     def _match(self, X, y, reset):
         self._check_parameters()
-        if isinstance(X, Views):
-            first, second = self._two(X)
-            if holds_bags(X[first]) or holds_bags(X[second]):
-                found = [self._of_pair(A, B, i) for i, (A, B) in enumerate(paired_bags(X, first, second))]
-                self._remember(None, reset)
-                return [matches for matches, _ in found], [total for _, total in found]
-            return self._of_tables(X[first], X[second], (first, second), reset)
-        if isinstance(X, Domains):
-            first, second = self._two(X)
-            return self._of_tables(X[first], X[second], (first, second), reset)
-        if "precomputed" in (self.similarity, self.metric):
-            self._remember(None, reset)
-            return self._solve(_checked_weights(X))
-        if y is None and (reset or self._target is None):
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None: fit(X, Y) "
-                "takes two collections, or use Domains(source=X, target=Y)."
-            )
-        return self._of_tables(X, self._target if y is None else as_view(y), ARRAY_NAMES, reset)
-
-    def _two(self, X):
-        if len(X.names) != 2:
-            raise ValueError(f"{type(self).__name__} matches two collections; these are {X.names}.")
-        return X.names
-
-    def _remember(self, target, reset):
+        if self._weights_given():
+            return self._solve(self._check_weights(X, reset))
+        if not reset and y is None and not isinstance(X, (Views, Domains)):
+            self._need_two_arrays("predict")
+            given = Collections("arrays", ARRAY_NAMES, X, self._target)
+        else:
+            given = self._open(X, y, reset=reset)
+        if given.door == "bags":
+            first, second = (self._bags(i, view, reset) for i, view in enumerate(given[2:]))
+            self._check_widths(first.elements, second.elements)
+            found = [self._of_pair(to_numpy(A), to_numpy(B)) for A, B in zip(first.unpack(), second.unpack())]
+            matches, totals = ([part[i] for part in found] for i in range(2))
+        else:
+            first, second = (self._check_side(i, rows, reset=reset) for i, rows in enumerate(given[2:]))
+            self._check_widths(first, second)
+            matches, totals = self._of_pair(to_numpy(first), to_numpy(second))
         if reset:
-            self._target = target
+            self._target = None if given.door == "bags" else second
+            self._n_features_out = 0 if given.door == "bags" else second.shape[1]
+        return matches, totals
 
-    def _of_tables(self, A, B, names, reset):
-        plain = names is ARRAY_NAMES
-        A = self._table(A, f"View {names[0]!r}: ", self if plain else None, reset)
-        B = self._table(B, f"View {names[1]!r}: ", None, reset)
-        if A.shape[1] != B.shape[1] and not callable(self.similarity or self.metric):
+    def _bags(self, which, view, reset):
+        bags = read_bags(view, f"View {list(self._sides)[which]!r}: ", type(self).__name__)
+        self._check_side(which, bags.elements, reset=reset)
+        return bags
+
+    def _check_widths(self, first, second):
+        if first.shape[1] != second.shape[1] and not callable(self.similarity or self.metric):
+            names = list(self._sides)
             raise ValueError(
-                f"Views {names[0]!r} and {names[1]!r} have {A.shape[1]} and {B.shape[1]} features: bring them into one "
-                "space first, with CCA say."
+                f"Views {names[0]!r} and {names[1]!r} have {first.shape[1]} and {second.shape[1]} features: bring them "
+                "into one space first, with CCA say."
             )
-        matches = self._of_pair(A, B)
-        self._remember(B, reset)
-        return matches
 
-    def _table(self, X, label, owner, reset):
-        if sp.issparse(X):
-            raise TypeError(f"{label}Sparse data was passed, but dense data is required: reduce it first, by PCA say.")
-        return to_numpy(check_view(X, label=label, owner=owner, reset=reset, estimator=type(self).__name__))
+    def _weights_given(self):
+        return "precomputed" in (self.similarity, self.metric)
 
-    def _of_pair(self, A, B, sample=None):
+    def _check_weights(self, X, reset):
+        encoder = ViewEncoder(view="weights", owner=type(self).__name__)
+        weights = check_view(X, label="The weights: ", owner=encoder, accept_sparse=True, estimator=encoder.owner)
+        if reset:
+            self._door, self._sides, self._target, self._n_features_out = "costs", {"weights": encoder}, None, 0
+        return weights if sp.issparse(weights) else to_numpy(weights)
+
+    def _of_pair(self, A, B):
         if callable(self.similarity or self.metric):
             weights = np.asarray((self.similarity or self.metric)(A, B), dtype=np.float64)
             if weights.shape != (len(A), len(B)):
@@ -320,10 +311,9 @@ class AssignmentAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = not {"precomputed"} & {self.similarity, self.metric}
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
-        tags.input_tags.sparse = "precomputed" in (self.similarity, self.metric)
+        tags.target_tags.required = not self._weights_given()
+        tags.input_tags.sparse = self._weights_given()
+        tags.transformer_tags.preserves_dtype = ["float64"]  # partners keep the dtype of the second collection
         return tags
 
 
@@ -333,6 +323,6 @@ def _taken(rows, matches):
     return out
 
 
-def _checked_weights(X):
-    weights = check_view(X, label="The weights: ", accept_sparse=True, estimator="AssignmentAligner")
-    return weights if sp.issparse(weights) else to_numpy(weights)
+def _in_the_library_of(given, rows):
+    """`rows` as a tensor where `given` is one."""
+    return like(rows, given) if is_tensor(given) else rows

@@ -50,6 +50,9 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
                     raise ValueError(
                         f"{type(self).__name__} aligns rows of tables, but there are bags of elements in {list(names)}."
                     )
+                for name, rows in zip(names, (source, target)):
+                    if not holds_bags(rows):
+                        raise ValueError(f"View {name!r} holds rows of a table, and the other view bags of elements.")
                 door = "bags"
         elif y is None:
             raise ValueError(
@@ -57,6 +60,9 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
                 "takes two collections, or use Domains(source=X, target=Y)."
             )
         else:
+            for name, rows in zip(ARRAY_NAMES, (X, y)):
+                if isinstance(rows, (list, tuple)) and holds_bags(rows):
+                    raise ValueError(f"View {name!r} is a list of bags: those come as Views(a=..., b=...).")
             door, names, source, target = "arrays", ARRAY_NAMES, X, as_view(y, warn=reset)
         if reset:
             self._door = door
@@ -69,7 +75,8 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
         """Rows of the source (0) or the target (1) as a checked table."""
         if sp.issparse(rows):
             raise TypeError("Sparse data was passed, but dense data is required: reduce it first, by TruncatedSVD say.")
-        return list(self._sides.values())[which].check(rows, reset=reset, min_samples=min_samples)
+        table = list(self._sides.values())[which].check(rows, reset=reset, min_samples=min_samples)
+        return table.detach() if hasattr(table, "detach") else table  # no gradient goes through a plan
 
     def transform(self, X, y=None):
         """Carry the first collection into the space of the second.
@@ -93,16 +100,19 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
                 raise TypeError("transform(views) takes no second argument.")
             if self._door == "bags":
                 return self._transform_bags(X)
+            self._check_names(X)
             source = next(iter(self._sides))
-            unknown = [name for name in X.names if name not in self._sides]
-            if unknown:
-                raise ValueError(f"{type(self).__name__} was fitted on {list(self._sides)}, not on {unknown}.")
             if isinstance(X, Domains):
-                return X.replace(**{source: self._carried(X[source])})
+                return X.replace(**{source: self._carried(X[source])}) if source in X.names else X
             return Views({name: self._carried(view) if name == source else view for name, view in X.items()})
         self._need_two_arrays("transform")
         mapped = self._carried(X)
         return mapped if y is None else (mapped, self._check_side(1, as_view(y)))
+
+    def _check_names(self, X):
+        unknown = [name for name in X.names if name not in self._sides]
+        if unknown:
+            raise ValueError(f"{type(self).__name__} was fitted on {list(self._sides)}, not on {unknown}.")
 
     def _carried(self, rows):
         return wrap_output(self, self._carry(self._check_side(0, rows)), rows, self.get_feature_names_out)
@@ -161,6 +171,8 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
             When ids are known on both sides and no two are equal.
         """
         check_is_fitted(self, "_sides")
+        if self._door == "costs":
+            self._need_two_arrays("score")
         given = self._open(X, y, reset=False)
         if given.door == "bags":
             return self._score_bags(given)
@@ -267,7 +279,7 @@ def anchors_of(given, X, y, anchors, pairs_from_y):
         return anchors if len(anchors[0]) else None
     if anchors is None:
         return None
-    pairs = tuple(np.asarray(side) for side in anchors)
+    pairs = tuple(np.asarray(side) for side in anchors) if np.iterable(anchors) else ()
     if len(pairs) != 2 or any(side.ndim != 1 or side.dtype.kind not in "iu" for side in pairs):
         raise ValueError("anchors must be two int arrays, rows of the source and rows of the target.")
     if len(pairs[0]) != len(pairs[1]) or not len(pairs[0]):
@@ -281,7 +293,8 @@ def anchors_of(given, X, y, anchors, pairs_from_y):
 def weights_of(given, X, sample_weight):
     """Weights of both collections, each of sum 1, from what a user calls ``sample_weight``."""
     sizes = n_rows(given.source), n_rows(given.target)
-    if isinstance(sample_weight, tuple) and len(sample_weight) == 2:
+    pair = isinstance(sample_weight, (list, tuple)) and len(sample_weight) == 2
+    if pair and all(part is None or np.ndim(part) == 1 for part in sample_weight):
         parts = sample_weight
     elif sample_weight is not None and given.door == "domains":
         weights = _check_weights(sample_weight, len(X))
@@ -295,7 +308,10 @@ def weights_of(given, X, sample_weight):
 
 
 def _check_weights(weights, size):
-    weights = np.asarray(to_numpy(weights), dtype=np.float64)
+    try:
+        weights = np.asarray(to_numpy(weights), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold numbers: {error}") from error
     if weights.shape != (size,):
         raise ValueError(f"sample_weight must have shape {(size,)} here, not {weights.shape}.")
     if not np.isfinite(weights).all() or weights.min() < 0:
@@ -304,6 +320,8 @@ def _check_weights(weights, size):
 
 
 def _to_sum_one(weights, name):
-    if not weights.sum() > 0:
+    largest = weights.max()
+    if not largest > 0:
         raise ValueError(f"All weights of {name!r} are zero.")
+    weights = weights / largest  # their sum may overflow
     return weights / weights.sum()

@@ -47,13 +47,14 @@ class PointCost:
     """
 
     def __init__(self, X, Y, metric="sqeuclidean"):
+        xp = namespace(X, Y)
+        X, Y = (astype(table, xp.result_type(X.dtype, Y.dtype)) for table in (X, Y))
         self.metric = metric
         self.shape = (X.shape[0], Y.shape[0])
         self.dtype = X.dtype
         self.reference = X
         self.points = X, Y
         self._X, self._Y = X, Y
-        xp = namespace(X, Y)
         if metric == "cosine":
             self._X, self._Y = (_unit(xp, table) for table in (X, Y))
         elif metric in _IN_NAMESPACE:

@@ -18,12 +18,17 @@ _MAX_ITER = 10_000_000
 
 
 class ExactTransport(NamedTuple):
-    """An optimal plan, sparse, its cost, and dual potentials: ``f_i + g_j <= c_ij``, equal where the plan has mass."""
+    """An optimal plan, sparse, its cost, and dual potentials: ``f_i + g_j <= c_ij``, equal where the plan has mass.
+
+    ``converged`` is whether the simplex came to its end, ``marginal_error`` by how much the plan breaks constraints.
+    """
 
     plan: sp.csr_array
     f: np.ndarray
     g: np.ndarray
     cost: float
+    converged: bool
+    marginal_error: float
 
 
 def exact_transport(cost, a, b, mass=None, scale=1.0):
@@ -72,7 +77,19 @@ def exact_transport(cost, a, b, mass=None, scale=1.0):
     carried, due = plan.sum(), a.sum() if mass is None else mass
     if not abs(carried - due) <= 1e-6 * due:
         raise FloatingPointError(f"The plan carries a mass of {carried:.6g}, where {due:.6g} was to be carried.")
-    return ExactTransport(plan, scale * log["u"][:n], scale * log["v"][:m], scale * float(log["cost"]))
+    return ExactTransport(
+        plan,
+        scale * log["u"][:n],
+        scale * log["v"][:m],
+        scale * float(log["cost"]),
+        converged=not log["warning"],
+        marginal_error=_broken(plan, a, b, mass),
+    )
+
+
+def _broken(plan, a, b, mass):
+    over = np.concatenate([plan.sum(axis=1) - a, plan.sum(axis=0) - b])
+    return float(np.abs(over).sum() if mass is None else np.maximum(over, 0.0).sum() + abs(plan.sum() - mass))
 
 
 def _of_matrix(C, a, b, mass):

@@ -7,10 +7,11 @@ import copy
 import numpy as np
 
 from .._backend import astype, is_tensor, like, namespace
-from ._costs import MatrixCost, MixedCost, PointCost
+from ._costs import MatrixCost, MixedCost, PointCost, mean_cost
 from ._geodesic import geodesic_distances, geodesic_to
 from ._gromov import linearized_cost
 from ._plan import EntropicPlan
+from ._solve import check_scale
 
 _GRAPHS = {"geodesic": "distance", "hops": "connectivity"}  # structure metric -> length of an edge
 
@@ -118,8 +119,8 @@ class Within:
         self.distances = self.distances / scale
 
     def of(self, rows):
-        """Distances of new rows."""
-        return self._distances(rows) / self.scale
+        """Distances of new rows, in the dtype of the others."""
+        return astype(self._distances(rows) / self.scale, self.distances.dtype)
 
     def _distances(self, rows):
         if self.metric == "precomputed":
@@ -193,3 +194,42 @@ class AtPlan(Geometry):
         linear = None if self.linear is None else self.linear.from_target(rows).rows(slice(None))
         new = self.target.of(rows)
         return MatrixCost(linearized_cost(new, self.source.distances, self.plan.T, cost=linear, alpha=self.alpha))
+
+
+def costs_across(source, target, anchors, weights, options):
+    """Where costs across come from.
+
+    Parameters
+    ----------
+    source, target : array of shape (n, d) and (m, d')
+        Both collections, or the distances within them if they are precomputed.
+    anchors : pair of int arrays, or None
+        Rows that are known to be pairs.
+    weights : pair of arrays
+        Of both collections, each of sum 1.
+    options : OTAligner
+        ``method``, ``metric``, ``structure_metric``, ``n_neighbors`` and ``anchor_weight``.
+
+    Returns
+    -------
+    Geometry or None
+        None for "gromov".
+    ToAnchors or None
+        The part of it that anchors have.
+    """
+    to_anchors = None
+    if anchors is not None:
+        to_anchors = ToAnchors(source, target, anchors, weights, options.structure_metric, options.n_neighbors)
+    if options.method == "gromov":
+        return None, to_anchors
+    structure_given = options.structure_metric == "precomputed"
+    one_space = callable(options.metric) or source.shape[1] == target.shape[1]
+    if to_anchors is not None and (options.anchor_weight == 1 or not one_space or structure_given):
+        return to_anchors, to_anchors
+    if structure_given:
+        raise ValueError("Precomputed distances within the collections say nothing of costs across: give anchors.")
+    across = Across(source, target, options.metric)
+    if to_anchors is None:
+        return across, None
+    parts = (1.0 - options.anchor_weight, across), (options.anchor_weight, to_anchors)
+    return Mixed([(w / check_scale(mean_cost(part.cost(), *weights)), part) for w, part in parts]), to_anchors

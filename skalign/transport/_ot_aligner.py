@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import ClassVar
 
-import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import astype, is_tensor, like, resolve_device, to_device
-from .._encoder import ViewEncoder
+from .._backend import astype, is_tensor, like, namespace, resolve_device, to_device, to_numpy
 from ..views import Domains, Views
-from ._collections import Collections, UnpairedAlignerMixin, anchors_of, weights_of
-from ._costs import mean_cost
-from ._geometry import Across, Given, Mixed, ToAnchors, moved
+from ._collections import UnpairedAlignerMixin, anchors_of, weights_of
+from ._geometry import costs_across, moved
 from ._ot_bags import BagTransportMixin
-from ._plan import barycenters, best_matches, carry, rows_by_neighbor
-from ._solve import METHODS, check_scale, report, solve
+from ._ot_costs import CostTransportMixin
+from ._plan import barycenters, best_matches, carry, carry_by_neighbor, largest_entries
+from ._solve import METHODS, report, solve
 from ._solve_gromov import solve_gromov
 
+_WHOLE = Interval(Integral, 1, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_SHARE = Interval(Real, 0, 1, closed="both")
+_COSTS_AT_ONCE = 2**20  # of new rows, in one go: 8 MB in float64
 
-class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
+
+class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Match two collections softly, many to many, at the least cost: optimal transport.
 
     For collections that nobody paired, of any numbers of rows: cells measured by two assays, the pixels of two
@@ -66,7 +71,7 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
         are the independent plan and two from the distributions of distances, further ones are random. With anchors
         there is one start, from them.
     tol : float, default=1e-6
-        Largest error of the plan's marginals, summed over rows and columns; the weights sum to 1. In float32 1e-6 is
+        Largest error of the plan's marginals, summed over rows and columns; the weights sum to 1. In float32 2e-6 is
         the least that is asked for.
     max_iter : int, default=5000
         Largest number of sweeps.
@@ -89,12 +94,15 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
         ``plan_.toarray()``), or a sparse matrix for "exact" and "partial". After a fit on bags a list, one plan a
         sample.
     potentials_ : tuple of arrays of shape (n,) and (m,)
-        Dual potentials f and g of rows and columns.
+        Dual potentials f and g of rows and columns. Not after a fit on bags.
     cost_ : float
-        What the plan costs, :math:`\sum P_{ij} c_{ij}`; for "gromov" and "fused" their objective, without the entropy.
+        What the plan costs, :math:`\sum P_{ij} c_{ij}`, the mean of that for bags; for "gromov" and "fused" their
+        objective without the entropy, in units of what it is for the plan that matches all rows alike.
     wasserstein_distance_ : float
-        The distance that this cost stands for: its square root for "sqeuclidean" (2-Wasserstein) and for "gromov", the
-        cost itself for others (1-Wasserstein). With entropy it is that of the plan found, not less than the exact one.
+        The distance that this cost stands for: its square root for "sqeuclidean" (2-Wasserstein), the cost itself for
+        other metrics (1-Wasserstein). With entropy it is that of the plan found, not less than the exact one. For
+        "fused" it is the root of ``cost_``, for "gromov" that of the objective where both structures are divided by
+        their mean distance. Not after a fit on bags.
     epsilon_ : float
         The regularisation in units of the cost; 0 for "exact" and "partial".
     n_iter_ : int
@@ -102,16 +110,18 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
     converged_ : bool
         Whether `tol` was met.
     marginal_error_ : float
-        L1 error of the marginals; for "unbalanced" how far from a fixed point the potentials are.
+        L1 error of the marginals, the largest of all samples for bags; for "unbalanced" how far from a fixed point the
+        potentials are, for "partial" by how much marginals exceed the weights and the mass is not the one asked for.
     n_features_in_, feature_names_in_
         Width and column names of the source, after a fit on two arrays.
 
     Raises
     ------
     ValueError
-        For NaN or infinity, costs that overflow, widths that the metric cannot compare, and parameters out of range.
+        For NaN or infinity, costs that overflow or are negative on the mean, widths that the metric cannot compare, and
+        parameters out of range.
     FloatingPointError
-        When potentials stop being finite or a plan has lost mass.
+        When potentials stop being finite or a plan has lost mass, and for new rows so far that their costs overflow.
     ImportError
         For "exact" and "partial" without POT.
 
@@ -134,7 +144,7 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
     New rows x go to :math:`T(x) = \sum_j \operatorname{softmax}_j((g_j - c(x, y_j)) / \varepsilon + \log b_j) \, y_j`,
     the entropic map [3]_, which on the rows of ``fit`` is the mean of the plan's row; it is computed by log-sum-exp and
     is finite however far x lies. For "gromov" and "fused" the cost is linearised at the plan. Without entropy, for
-    "exact" and "partial", x goes where the nearest row of ``fit`` goes that carries mass.
+    "exact" and "partial", x goes where the nearest row of ``fit`` goes that carries mass, by Euclidean distance.
 
     A fit on Views of two tables takes their rows for true pairs in `score` alone. Views of bags, whose elements are
     arrays of shape (m_i, d), get one plan a sample. A few known pairs are given as ``anchors=(ix, iy)`` to
@@ -163,6 +173,25 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
     >>> round(float(aligner.wasserstein_distance_), 3)  # all went 5 to the right and 5 up
     7.077
     """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "method": [StrOptions(set(METHODS))],
+        "metric": [str, callable],
+        "structure_metric": [str, callable],
+        "regularization": [_POSITIVE],
+        "alpha": [_SHARE],
+        "anchor_weight": [_SHARE],
+        "n_neighbors": [_WHOLE, None],
+        "mass": [Interval(Real, 0, 1, closed="right")],
+        "marginal_penalty": [_POSITIVE],
+        "n_init": [_WHOLE],
+        "tol": [_POSITIVE],
+        "max_iter": [_WHOLE],
+        "chunked": ["boolean", None],
+        "pairs_from_y": ["boolean"],
+        "random_state": ["random_state"],
+        "device": [str, None],
+    }
 
     def __init__(
         self,
@@ -215,61 +244,35 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
             Weights, of which only the proportions within a collection count. One array is for the rows of Domains, or
             for both collections if they are equal in number.
         anchors : pair of int arrays of shape (n_pairs,), default=None
-            Rows of the source and of the target that are known to belong together, beside two arrays.
+            Positions in the source and in the target of rows that are known to belong together.
 
         Returns
         -------
         self
         """
-        self._check_parameters()
+        self._validate_params()
+        for attribute in ("_geometry", "_source", "_target", "potentials_", "wasserstein_distance_"):
+            vars(self).pop(attribute, None)  # not every door has them
         if self.metric == "precomputed":
-            return self._fit_costs(X, sample_weight)
+            return self._fit_costs(X, y, sample_weight, anchors)
         given = self._open(X, y)
         if given.door == "bags":
-            return self._fit_bags(given)
+            return self._fit_bags(given, sample_weight, anchors)
         source, target = (self._check_side(i, rows, reset=True) for i, rows in enumerate(given[2:]))
         if is_tensor(source) != is_tensor(target):
             raise TypeError("One collection is a tensor and the other is not: bring both into one library.")
+        dtype = namespace(source, target).result_type(source.dtype, target.dtype)
+        source, target = astype(source, dtype), astype(target, dtype)
         given = given._replace(source=source, target=target)
         weights = weights_of(given, X, sample_weight)
         anchors = anchors_of(given, X, y, anchors, self.pairs_from_y)
         self._source, self._target, self._n_features_out = source, target, target.shape[1]
         device = resolve_device(self.device, 100.0 * len(source) * len(target))
         tables = [to_device(table, device) for table in (source, target)]
-        across, to_anchors = self._costs_across(*tables, anchors, weights)
+        across, to_anchors = costs_across(*tables, anchors, weights, self)
         if self.method in ("gromov", "fused"):
             return self._keep(*solve_gromov(*tables, across, to_anchors, *weights, self), weights, source)
         return self._keep(across, solve(across.cost(), *weights, self), weights, source)
-
-    def _costs_across(self, source, target, anchors, weights):
-        """Where costs across come from, None for "gromov"; and the part of them that anchors have, or None."""
-        to_anchors = None
-        if anchors is not None:
-            to_anchors = ToAnchors(source, target, anchors, weights, self.structure_metric, self.n_neighbors)
-        if self.method == "gromov":
-            return None, to_anchors
-        one_space = callable(self.metric) or source.shape[1] == target.shape[1]
-        if to_anchors is not None and (self.anchor_weight == 1 or not one_space or self._structure_given()):
-            return to_anchors, to_anchors
-        if self._structure_given():
-            raise ValueError("Precomputed distances within the collections say nothing of costs across: give anchors.")
-        across = Across(source, target, self.metric)
-        if to_anchors is None:
-            return across, None
-        parts = (1.0 - self.anchor_weight, across), (self.anchor_weight, to_anchors)
-        return Mixed([(w / check_scale(mean_cost(part.cost(), *weights)), part) for w, part in parts]), to_anchors
-
-    def _structure_given(self):
-        return self.structure_metric == "precomputed"
-
-    def _fit_costs(self, X, sample_weight):
-        self._door, self._sides = "costs", {"costs": ViewEncoder(view="costs", owner=type(self).__name__)}
-        self._n_features_out = 0
-        self._source = costs = self._check_side(0, X, reset=True)
-        given = Collections(self._door, ("rows", "columns"), costs, costs.T)
-        weights = weights_of(given, X, sample_weight)
-        geometry = Given(to_device(costs, resolve_device(self.device, 100.0 * costs.shape[0] * costs.shape[1])))
-        return self._keep(geometry, solve(geometry.cost(), *weights, self), weights, costs)
 
     def _keep(self, geometry, found, weights, kind):
         report(found, self.tol)
@@ -281,12 +284,18 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
         return self
 
     def _carry(self, rows):
-        return astype(self._means(rows), rows.dtype)
-
-    def _means(self, rows):
         if self.epsilon_ == 0:
-            return barycenters(rows_by_neighbor(rows, self._source, self.plan_), self._target)
-        return carry(self._geometry.from_source(rows), self.potentials_[1], self._b, self.epsilon_, self._target)
+            target = to_numpy(self._target)
+            means = carry_by_neighbor(rows, self._source, self.plan_, lambda plan: barycenters(plan, target))
+        else:
+            means = self._of_new(self._geometry.from_source, rows, carry, self.potentials_[1], self._b, self._target)
+        return astype(like(means, rows), rows.dtype)
+
+    def _of_new(self, costs_of, rows, function, potential, weights, *values):
+        """A `function` of the costs of rows that may be many more than those of ``fit``, a part of them at a time."""
+        rows, step = like(rows, self._source), max(1, _COSTS_AT_ONCE // max(self._source.shape[0], len(weights)))
+        parts = (costs_of(rows[start : start + step, :]) for start in range(0, rows.shape[0], step))
+        return namespace(rows).concat([function(part, potential, weights, self.epsilon_, *values) for part in parts])
 
     def predict(self, X):
         """The best match of every row of the source: the row of the target of ``fit`` that gets most of it.
@@ -304,13 +313,16 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
         if self._door == "bags":
             return self._predict_bags(X)
         if isinstance(X, (Domains, Views)):
+            self._check_names(X)
             X = X[next(iter(self._sides))]
         elif self._door != "costs":
             self._need_two_arrays("predict")
         rows = self._check_side(0, X)
         if self.epsilon_ == 0:
-            return like(np.asarray(rows_by_neighbor(rows, self._source, self.plan_).argmax(axis=1)).ravel(), rows)
-        return best_matches(self._geometry.from_source(rows), self.potentials_[1], self._b, self.epsilon_)
+            found = carry_by_neighbor(rows, self._source, self.plan_, largest_entries)
+        else:
+            found = self._of_new(self._geometry.from_source, rows, best_matches, self.potentials_[1], self._b)
+        return like(found, rows)
 
     def inverse_transform(self, Y):
         """Carry rows of the target back to the source.
@@ -329,29 +341,8 @@ class OTAligner(BagTransportMixin, UnpairedAlignerMixin, BaseEstimator, auto_wra
             raise ValueError("inverse_transform needs a fit on two collections of points.")
         rows = self._check_side(1, Y)
         if self.epsilon_ == 0:
-            back = barycenters(rows_by_neighbor(rows, self._target, self.plan_.T), self._source)
+            source = to_numpy(self._source)
+            back = carry_by_neighbor(rows, self._target, self.plan_.T, lambda plan: barycenters(plan, source))
         else:
-            back = carry(self._geometry.from_target(rows), self.potentials_[0], self._a, self.epsilon_, self._source)
-        return astype(back, rows.dtype)
-
-    def _check_parameters(self):
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {list(METHODS)}, got {self.method!r}.")
-        for name, least, most, included in (
-            ("regularization", 0.0, np.inf, False),
-            ("marginal_penalty", 0.0, np.inf, False),
-            ("mass", 0.0, 1.0, False),
-            ("alpha", 0.0, 1.0, True),
-            ("anchor_weight", 0.0, 1.0, True),
-            ("tol", 0.0, np.inf, False),
-        ):
-            value = getattr(self, name)
-            fits = isinstance(value, Real) and (least <= value if included else least < value) and value <= most
-            if not fits or not np.isfinite(value):
-                raise ValueError(
-                    f"{name} must be a number in {'[' if included else '('}{least:g}, {most:g}], got {value!r}."
-                )
-        for name in ("max_iter", "n_init"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+            back = self._of_new(self._geometry.from_target, rows, carry, self.potentials_[0], self._a, self._source)
+        return astype(like(back, rows), rows.dtype)

@@ -16,7 +16,9 @@ class BagTransportMixin:
 
     _takes_bags = True
 
-    def _fit_bags(self, given):
+    def _fit_bags(self, given, sample_weight, anchors):
+        if sample_weight is not None or anchors is not None:
+            raise ValueError("sample_weight and anchors are for rows of tables, not for bags.")
         if self.method != "sinkhorn":
             raise ValueError(f"Bags are aligned by method='sinkhorn', not by {self.method!r}.")
         source, target = (self._read_bags(i, view, reset=True) for i, view in enumerate(given[2:]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import pairwise_distances_argmin
 
-from .._backend import astype, like, namespace, to_numpy
+from .._backend import astype, namespace, to_numpy
 from ._costs import like_cost, row_blocks
 
 
@@ -54,7 +56,7 @@ class EntropicPlan:
 
     def __getitem__(self, rows):
         """Rows of the plan, an array of shape (n_rows, m), or (m,) for one number."""
-        if isinstance(rows, int):
+        if isinstance(rows, Integral):
             return self[rows : rows + 1 or None][0]
         costs = self._cost.rows(rows)
         xp = namespace(costs)
@@ -84,7 +86,7 @@ class EntropicPlan:
         return self[slice(None)]
 
     def __array__(self, dtype=None, copy=None):
-        return to_numpy(self.toarray()).astype(dtype or "float64", copy=False)
+        return np.asarray(to_numpy(self.toarray()), dtype=dtype)
 
 
 def carry(cost, potential, weights, epsilon, values):
@@ -139,12 +141,15 @@ def _shares(cost, potential, weights, epsilon):
     for rows in row_blocks(cost):
         costs = cost.rows(rows)
         logits = (potential[None, :] - costs) / epsilon + prior[None, :]
-        share = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+        largest = xp.max(logits, axis=1, keepdims=True)
+        if not bool(xp.all(xp.isfinite(largest))):
+            raise FloatingPointError("Costs of new rows are not finite: they lie too far away for their dtype.")
+        share = xp.exp(logits - largest)
         yield share / xp.sum(share, axis=1, keepdims=True)
 
 
-def rows_by_neighbor(rows, fitted, plan):
-    """Rows of a plan without entropy for rows that may be new: those of the nearest fitted rows that carry mass.
+def carry_by_neighbor(rows, fitted, plan, of_plan):
+    """What a plan without entropy says of rows that may be new: that of the nearest fitted rows that carry mass.
 
     The potentials of such a plan do not tell its entries from others at which they are tight too, so that they extend
     it to nothing; its rows do, as one-nearest-neighbour estimates [1]_.
@@ -155,12 +160,14 @@ def rows_by_neighbor(rows, fitted, plan):
         Rows.
     fitted : array of shape (n, d)
         Rows of the fit.
-    plan : ndarray or sparse matrix of shape (n, m)
+    plan : array or sparse matrix of shape (n, m)
         The plan.
+    of_plan : callable
+        Gives one thing a row for rows of the plan, an ndarray or a sparse matrix.
 
     Returns
     -------
-    ndarray or sparse matrix of shape (n_new, m)
+    ndarray of shape (n_new, ...)
 
     References
     ----------
@@ -169,9 +176,16 @@ def rows_by_neighbor(rows, fitted, plan):
     """
     plan = plan if sp.issparse(plan) else to_numpy(plan)
     carrying = np.flatnonzero(plan.sum(axis=1) > 0)
-    return plan[carrying[pairwise_distances_argmin(to_numpy(rows), to_numpy(fitted)[carrying])]]
+    nearest = pairwise_distances_argmin(to_numpy(rows), to_numpy(fitted)[carrying])
+    used, places = np.unique(nearest, return_inverse=True)  # the rows may be many more than those of the plan
+    return of_plan(plan[carrying[used]])[places]
 
 
 def barycenters(plan, values):
     """The mean of `values` under every row of a plan without entropy."""
-    return like((plan @ to_numpy(values)) / plan.sum(axis=1)[:, None], values)
+    return (plan @ values) / plan.sum(axis=1)[:, None]
+
+
+def largest_entries(plan):
+    """The column that has most of each row of a plan without entropy."""
+    return np.asarray(plan.argmax(axis=1)).ravel()

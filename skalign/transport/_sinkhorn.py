@@ -10,6 +10,7 @@ from ._costs import as_cost, like_cost, mean_cost, row_blocks
 
 _FIRST_STAGE = 0.25  # of the mean cost
 _STAGE_TOL = 0.1
+_LOOKS = 1.5  # ratio of the numbers of sweeps at which an over-relaxed iteration is tried without
 
 
 class Potentials(NamedTuple):
@@ -94,7 +95,7 @@ def sinkhorn(
     """
     cost = as_cost(cost)
     xp = namespace(cost.reference)
-    tol = max(tol, 16.0 * xp.finfo(cost.dtype).eps)
+    tol = max(tol, 16.0 * float(xp.finfo(cost.dtype).eps))
     a, b = (_weights(cost, part, size) for part, size in zip((a, b), cost.shape))
     kernel = _Kernel(cost, stored)
     n_before = 0
@@ -125,16 +126,20 @@ def _iterate(kernel, a, b, epsilon, tol, max_iter, g, relaxation, over_relax):
     shrink = 1.0 if relaxation is None else relaxation / (relaxation + epsilon)
     pace = _Pace(over_relax)
     closed = False  # whether g is the best for f, so that the columns' marginals are exact
+    look = 0.0
     for n_iter in range(1, max(max_iter, 2) + 1):
         kernel.follow(f, g)
         best_f, new_f, best_g = _sweep(kernel, a, b, f, pace.omega, shrink)
         rows_off = _off(xp, a, (f - best_f) / epsilon)
+        if not isfinite(rows_off):
+            raise FloatingPointError("The potentials of transport are not finite any more: look for extreme costs.")
         if closed and (rows_off <= tol or n_iter >= max_iter):
             return Potentials(f, g, n_iter, rows_off <= tol, rows_off)
         off = rows_off + _off(xp, b, (g - best_g) / epsilon)
-        if off != off:
-            raise FloatingPointError("The potentials of transport are not finite any more: look for extreme costs.")
-        closed = pace.omega == 1.0 or off <= tol or n_iter >= max_iter - 1
+        # Long steps keep up parts of the error that a plain one puts out at once, and hide that the end is reached.
+        closed = pace.omega == 1.0 or off <= tol or n_iter >= min(look, max_iter - 1)
+        if closed:
+            look = _LOOKS * n_iter
         f, g = new_f, best_g if closed else _beyond(xp, g, best_g, pace.omega, epsilon)
         pace.learn(off)
 
@@ -222,9 +227,10 @@ class _Kernel:
 
     def _exponential(self, rows):
         costs = self.cost.rows(rows)
-        exponent = astype(self.g0, costs.dtype)[None, :] - costs
-        exponent += astype(self.f0[rows], costs.dtype)[:, None]
+        exponent = self.g0[None, :] - costs  # in float64: what is rounded off here is divided by epsilon
+        exponent += self.f0[rows][:, None]
         exponent /= self.epsilon
+        exponent = astype(exponent, costs.dtype)
         return self.xp.exp(exponent, out=exponent)
 
 

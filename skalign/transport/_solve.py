@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._backend import like
+from .._backend import astype, like
 from ._costs import MatrixCost, mean_cost
 from ._exact import exact_transport
 from ._plan import EntropicPlan
@@ -54,7 +54,7 @@ def solve(cost, a, b, options):
     Raises
     ------
     ValueError
-        For costs that are not finite.
+        For costs that are not finite, or negative on the mean.
     FloatingPointError
         As the solvers.
     """
@@ -66,10 +66,11 @@ def solve(cost, a, b, options):
 
     if options.method in ("exact", "partial"):
         mass = options.mass if options.method == "partial" else None
-        plan, f, g, total = exact_transport(cost, a, b, mass, scale)
-        plan = like(plan.toarray(), cost.reference) if plan.shape[0] * plan.shape[1] <= _DENSE_PLAN else plan
+        plan, f, g, total, *end = exact_transport(cost, a, b, mass, scale)
+        if cost.shape[0] * cost.shape[1] <= _DENSE_PLAN:
+            plan = astype(like(plan.toarray(), cost.reference), cost.dtype)
         f, g = like(f, cost.reference), like(g, cost.reference)
-        return Solution(plan, f, g, 0.0, total, distance(total), n_iter=1, converged=True, marginal_error=0.0)
+        return Solution(plan, f, g, 0.0, total, distance(total), 1, *end)
     epsilon = options.regularization * scale
     relaxation = options.marginal_penalty * scale if options.method == "unbalanced" else None
     n_entries = cost.shape[0] * cost.shape[1]
@@ -95,15 +96,19 @@ def solve(cost, a, b, options):
 
 
 def check_scale(scale):
-    """The mean cost by which regularisation is measured, 1 if all costs are 0; ValueError if it is not finite."""
+    """The mean cost, which regularisation is in units of, 1 if all are 0; ValueError for what cannot be a unit."""
     if not np.isfinite(scale):
         raise ValueError("The costs are not finite: the data are too large for squares of them, or the metric fails.")
-    return scale if scale > 0 else 1.0
+    if scale < 0:
+        raise ValueError(
+            f"The mean cost is {scale:.3g}, and regularization is in units of it: subtract the least cost, say."
+        )
+    return scale or 1.0
 
 
 def report(solution, tol):
-    """Warn unless `solution` converged."""
-    if not solution.converged:
+    """Warn unless `solution` converged; a plan without entropy comes from a solver that has warned."""
+    if solution.epsilon and not solution.converged:
         warnings.warn(
             f"Transport did not converge in {solution.n_iter} iterations: its marginals are off by "
             f"{solution.marginal_error:.3g}, with tol={tol:.3g}. Raise max_iter, tol or regularization.",

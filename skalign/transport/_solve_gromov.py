@@ -44,9 +44,8 @@ def solve_gromov(X, Y, linear, anchors, a, b, options):
         Within(rows, weights, options.structure_metric, options.n_neighbors) for rows, weights in ((X, a), (Y, b))
     )
     distances = source.distances, target.distances
-    unit = check_scale(
-        gromov_scale(*distances, a, b) / 2.0
-    )  # the linearised cost of a quadratic form is twice its value
+    # The linearised cost of a quadratic form is twice its value, which rounding may carry below 0.
+    unit = check_scale(max(gromov_scale(*distances, a, b) / 2.0, 0.0))
     for side in (source, target):
         side.scale_by(sqrt(unit))
     alpha = 1.0 if linear is None else options.alpha

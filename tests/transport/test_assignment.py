@@ -213,7 +213,7 @@ def test_bad_input(shuffled):
         AssignmentAligner().fit(Views(a=X))
     with pytest.raises(ValueError, match="rows of a table"):
         AssignmentAligner().fit(Views(a=X, b=[np.zeros((2, 3))] * 10))
-    with pytest.raises(ValueError, match="View 'b', sample 1: .*2 features"):
+    with pytest.raises(ValueError, match="View 'b': the elements of sample 1 have 2 features"):
         AssignmentAligner().fit(Views(a=[np.zeros((2, 3))] * 2, b=[np.zeros((2, 3)), np.zeros((2, 2))]))
     with pytest.raises(NotFittedError):
         AssignmentAligner().predict(X)
@@ -221,6 +221,38 @@ def test_bad_input(shuffled):
         AssignmentAligner(metric=lambda A, B: A[:, 0]).fit(X, Y)
     with pytest.raises(ValueError, match="precomputed weights have none"):
         AssignmentAligner(metric="precomputed").fit(X).transform(X)
+
+
+def test_doors_are_those_of_the_fit(shuffled):
+    X, Y, truth = shuffled
+    domains = AssignmentAligner().fit(Domains(source=X, target=Y))
+    with pytest.raises(ValueError, match="cannot tell which one a plain array is"):
+        domains.transform(X)
+    with pytest.raises(ValueError, match="was fitted on"):
+        domains.predict(Domains(a=X, b=Y))
+    with pytest.raises(ValueError, match="3 features"):
+        AssignmentAligner(metric=LengthsApart()).fit(X, Y).predict(X[:, :2])
+    with pytest.raises(ValueError, match="occurs 2 times"):
+        domains.score(Domains(source=X, target=Y), Domains.stack(source=np.arange(10) // 2, target=np.arange(12)))
+    weights = AssignmentAligner(metric="precomputed").fit(np.eye(3))
+    assert weights.n_features_in_ == 3
+    assert weights.set_params(metric=None).fit(X, Y).n_features_in_ == 3
+    assert_array_equal(weights.predict(X), truth)
+
+
+def test_tensors_stay_tensors(shuffled):
+    torch = pytest.importorskip("torch")
+    X, Y, truth = shuffled
+    A, B = torch.tensor(X, dtype=torch.float32), torch.tensor(Y, dtype=torch.float32)
+    partners = AssignmentAligner().fit(A, B).transform(A)
+    assert isinstance(partners, torch.Tensor)
+    assert partners.dtype == torch.float32
+    assert_array_equal(partners.numpy(), B.numpy()[truth])
+    moved = AssignmentAligner().fit_transform(Domains(source=A, target=B))
+    assert isinstance(moved["source"], torch.Tensor)
+    bags = Views(a=[A[:3], A[3:7]], b=[B, B])
+    out = AssignmentAligner().fit_transform(bags)
+    assert_array_equal(out["b"][1].numpy(), B.numpy()[truth[3:7]])
 
 
 class LengthsApart:

@@ -169,6 +169,32 @@ def test_weights_are_repetitions(method):
         assert_allclose(weighted.transform(X), repeated.transform(X), rtol=1e-3, atol=1e-3)
 
 
+def test_weights_come_as_any_pair():
+    X, Y = clouds()
+    a, b = np.arange(40.0), np.arange(30.0)
+    expected = OTAligner().fit(X, Y, sample_weight=(a, b)).plan_
+    for weights in ([a, b], (a * 1e306, b * 1e-306)):
+        assert_allclose(OTAligner().fit(X, Y, sample_weight=weights).plan_, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_error_is_that_of_the_plan(method, dtype):
+    X, Y = clouds(dtype=dtype)
+    aligner = OTAligner(method=method).fit(X, Y)
+    plan = aligner.plan_.astype(np.float64)
+    rows, columns = plan.sum(1) - 1 / 40, plan.sum(0) - 1 / 30
+    assert aligner.plan_.dtype == dtype
+    assert type(aligner.converged_) is bool
+    if method == "partial":
+        assert rows.max() < 1e-7
+        assert columns.max() < 1e-7
+        assert aligner.marginal_error_ < 1e-12
+    elif method != "unbalanced":  # there it is how far the potentials are from a fixed point
+        off = np.abs(rows).sum() + np.abs(columns).sum()
+        assert_allclose(aligner.marginal_error_, off, atol=1e-9 if dtype == np.float64 else 1e-6)
+
+
 # --- the map --------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +236,32 @@ def test_without_entropy_rows_go_where_the_nearest_fitted_row_goes(method):
     assert_allclose(aligner.transform(new), mapped[carried][nearest])
     back = aligner.plan_.sum(0) > 1e-12
     assert_allclose(aligner.inverse_transform(Y)[back], (aligner.plan_.T @ X)[back] / aligner.plan_.sum(0)[back, None])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_many_new_rows_take_the_memory_of_few(method):
+    import tracemalloc
+
+    X, Y = clouds(400, 400)
+    aligner = OTAligner(method=method, tol=1e-3, n_init=1).fit(X, Y)
+    new = clouds(20_000, 1, seed=1)[0]  # a matrix of costs or shares would have 64 MB
+    tracemalloc.start()
+    mapped, found = aligner.transform(new), aligner.predict(new)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (50 if method in ("gromov", "fused") else 25) * 2**20
+    assert_allclose(mapped[-50:], aligner.transform(new[-50:]), atol=1e-9)
+    assert_array_equal(found[-50:], aligner.predict(new[-50:]))
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "unbalanced", "gromov", "fused"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_rows_whose_costs_overflow_are_refused(method):
+    X, Y = clouds()
+    aligner = OTAligner(method=method).fit(X, Y)
+    for call in (aligner.transform, aligner.predict, aligner.inverse_transform):
+        with pytest.raises(FloatingPointError, match="too far away"):
+            call(X * 1e200)
 
 
 def test_blocks_and_stored_kernels_agree():
@@ -261,6 +313,31 @@ def test_precomputed_costs():
         given.transform(C)
     with pytest.raises(ValueError, match="7 features"):
         given.predict(C[:, :7])
+
+
+def test_precomputed_costs_are_all_there_is():
+    X, Y = clouds()
+    C = cdist(X, Y, "sqeuclidean")
+    given = OTAligner(metric="precomputed").fit(C)
+    for method in ("gromov", "fused"):
+        with pytest.raises(ValueError, match="structure_metric='precomputed'"):
+            OTAligner(method=method, metric="precomputed").fit(C)
+    for beside in ({"y": Y}, {"anchors": ([0], [1])}):
+        with pytest.raises(ValueError, match="neither y nor anchors"):
+            clone(given).fit(C, **beside)
+    with pytest.raises(ValueError, match="score needs the rows"):
+        given.score(C)
+    with pytest.raises(TypeError, match="matrix of costs, not Views"):
+        clone(given).fit(Views(a=X, b=X))
+
+
+@pytest.mark.parametrize("method", ACROSS)
+def test_costs_below_zero_have_no_unit(method):
+    """The mean is what regularisation is in units of; a shift of all costs mends it."""
+    C = -cdist(*clouds(), "sqeuclidean")
+    with pytest.raises(ValueError, match="subtract the least cost"):
+        OTAligner(method=method, metric="precomputed").fit(C)
+    OTAligner(method=method, metric="precomputed").fit(C - C.min())
 
 
 def test_precomputed_structures():
@@ -398,6 +475,38 @@ def test_bags_get_a_plan_each():
         aligner.score(Views(image=[bag[:, :2] for bag in regions], text=words))
     with pytest.raises(ValueError, match="rows of tables|bags"):
         OTAligner().fit(Domains(a=regions, b=words))
+
+
+def test_bags_have_no_weights_and_no_anchors():
+    views = Views(a=[np.eye(2), np.eye(2)], b=[np.eye(2), np.eye(2)])
+    for beside in ({"sample_weight": np.ones(2)}, {"anchors": ([0], [1])}):
+        with pytest.raises(ValueError, match="not for bags"):
+            OTAligner().fit(views, **beside)
+    with pytest.raises(ValueError, match="come as Views"):
+        OTAligner().fit([np.eye(2), np.eye(3)[:, :2]], [np.eye(2)])
+    with pytest.raises(ValueError, match="'b' holds rows of a table"):
+        OTAligner().fit(Views(a=[np.eye(2), np.eye(2)], b=np.eye(2)))
+
+
+def test_nothing_is_left_of_a_fit_through_another_door():
+    X, Y = clouds()
+    bags = Views(a=[X[:4], X[:5]], b=[Y[:3], Y[:2]])
+    aligner = OTAligner().fit(X, Y).fit(bags)
+    for attribute in ("potentials_", "wasserstein_distance_", "n_features_in_"):
+        assert not hasattr(aligner, attribute)
+    aligner.fit(X, Y)
+    assert_array_equal(aligner.plan_, OTAligner().fit(X, Y).plan_)
+    assert not hasattr(aligner.fit(Domains(source=X, target=Y)), "n_features_in_")
+
+
+def test_names_that_were_not_fitted():
+    X, Y = clouds()
+    arrays, domains = OTAligner().fit(X, Y), OTAligner().fit(Domains(source=X, target=Y))
+    for aligner in (arrays, domains):
+        with pytest.raises(ValueError, match=r"not on \['a'\]"):
+            aligner.predict(Domains(a=X))
+    assert_array_equal(domains.transform(Domains(target=Y))["target"], Y)
+    assert_allclose(domains.transform(Domains(source=X))["source"], arrays.transform(X))
 
 
 # --- tools of scikit-learn ------------------------------------------------------------------------------------------
@@ -542,6 +651,26 @@ def test_tensors_stay_tensors(method):
         OTAligner().fit(A, Y)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_libraries_and_dtypes_may_change_after_fit(method):
+    torch = pytest.importorskip("torch")
+    X, Y = clouds()
+    A, B = torch.tensor(X, requires_grad=True), torch.tensor(Y)
+    ours = OTAligner(method=method).fit(X, Y)
+    theirs = OTAligner(method=method).fit(A, B)
+    assert_allclose(theirs.plan_.numpy(), ours.plan_, atol=1e-9)
+    mapped = ours.transform(X)
+    assert_allclose(theirs.transform(X), mapped, atol=1e-7)
+    assert_allclose(ours.transform(A).numpy(), mapped, atol=1e-7)
+    assert isinstance(ours.predict(A), torch.Tensor)
+    assert isinstance(theirs.inverse_transform(Y), np.ndarray)
+    mixed = OTAligner(method=method).fit(A.float(), B)
+    assert mixed.transform(A.float()).dtype == torch.float32
+    small = OTAligner(method=method).fit(A.float(), B.float())
+    assert small.plan_.dtype == torch.float32
+    assert small.transform(A).dtype == torch.float64
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("chunked", [False, True])
@@ -593,14 +722,18 @@ def test_what_does_not_converge_warns():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "magic"}, "method must be one of"),
-        ({"regularization": 0.0}, "regularization must be"),
-        ({"regularization": "0.1"}, "regularization must be"),
-        ({"mass": 1.5}, "mass must be"),
-        ({"alpha": -0.1}, "alpha must be"),
-        ({"tol": 0}, "tol must be"),
-        ({"max_iter": 0}, "max_iter must be"),
-        ({"n_init": 1.5}, "n_init must be"),
+        ({"method": "magic"}, "'method' parameter"),
+        ({"regularization": 0.0}, "'regularization' parameter"),
+        ({"regularization": "0.1"}, "'regularization' parameter"),
+        ({"mass": 1.5}, "'mass' parameter"),
+        ({"alpha": -0.1}, "'alpha' parameter"),
+        ({"tol": 0}, "'tol' parameter"),
+        ({"max_iter": 0}, "'max_iter' parameter"),
+        ({"n_init": 1.5}, "'n_init' parameter"),
+        ({"n_neighbors": 0}, "'n_neighbors' parameter"),
+        ({"chunked": "yes"}, "'chunked' parameter"),
+        ({"pairs_from_y": "no"}, "'pairs_from_y' parameter"),
+        ({"regularization": np.inf}, "'regularization' parameter"),
         ({"metric": "nonsense"}, "nonsense"),
         ({"structure_metric": "nonsense", "method": "gromov"}, "nonsense"),
         ({"device": "cuda:7"}, "CUDA"),
@@ -623,7 +756,10 @@ def test_wrong_input():
         OTAligner().fit(X, Y, sample_weight=(-np.ones(40), None))
     with pytest.raises(ValueError, match="All weights of 'y' are zero"):
         OTAligner().fit(X, Y, sample_weight=(None, np.zeros(30)))
+    with pytest.raises(ValueError, match="must hold numbers"):
+        OTAligner().fit(X, Y, sample_weight="balanced")
     for anchors, message in (
+        (3, "two int arrays"),
         (([0], [1, 2]), "as many rows"),
         (([40], [1]), "which has 40"),
         (([0.5], [1.0]), "two int arrays"),

@@ -114,6 +114,31 @@ def test_float32_asks_for_no_more_than_it_can_give():
     assert found.f.dtype == np.float64
 
 
+@pytest.mark.parametrize("regularization", [1e-3, 1e-4])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_the_error_in_float32_is_that_of_the_plan(regularization, offset):
+    """Potentials are large beside epsilon: rounded to float32 they would move the plan, unseen by the iteration."""
+    X, Y, *_ = problem(100, 100, dtype=np.float32)
+    X[50:] += 50.0
+    Y[40:] += 50.0
+    C = cdist(X + np.float32(offset), Y, "sqeuclidean").astype(np.float32)
+    uniform, epsilon = np.full(100, 0.01), regularization * C.mean(dtype=float)
+    found = sinkhorn(C, epsilon=epsilon, tol=1e-5, max_iter=20_000)
+    P = plan_of(C.astype(float), uniform, uniform, epsilon, found)
+    assert found.converged
+    assert np.abs(P.sum(1) - 0.01).sum() + np.abs(P.sum(0) - 0.01).sum() < 2e-5
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_end_is_seen_when_it_is_reached(same):
+    """Long steps alone keep up parts of the error to the last sweep, which a plain step puts out."""
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    C = cdist(X, X if same else np.random.default_rng(1).normal(size=(300, 3)) + 1, "sqeuclidean")
+    found = sinkhorn(C, epsilon=0.01 * C.mean())
+    assert found.converged
+    assert found.n_iter < 2500
+
+
 def test_over_relaxation_changes_the_number_of_sweeps_and_nothing_else():
     _, _, C, a, b = problem(100, 100)
     epsilon = 0.01 * (a @ C @ b)
