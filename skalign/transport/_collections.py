@@ -103,7 +103,10 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
             self._check_names(X)
             source = next(iter(self._sides))
             if isinstance(X, Domains):
-                return X.replace(**{source: self._carried(X[source])}) if source in X.names else X
+                if source not in X.names:
+                    return X
+                some = n_rows(X[source]) > 0  # a fold may hold rows of the target alone
+                return X.replace(**{source: self._carried(X[source]) if some else np.empty((0, self._n_features_out))})
             return Views({name: self._carried(view) if name == source else view for name, view in X.items()})
         self._need_two_arrays("transform")
         mapped = self._carried(X)

@@ -423,6 +423,16 @@ def test_scores():
         paired.score(domains, Domains.stack(source=ids // 2, target=ids))
 
 
+def test_rows_of_the_target_alone():
+    X, Y = clouds()
+    domains = Domains(source=X, target=np.column_stack([Y, Y]))
+    aligner = OTAligner(method="gromov").fit(domains)
+    alone = aligner.transform(domains[domains.rows("target")])
+    assert_array_equal(alone["target"], domains["target"])
+    assert alone["source"].shape == (0, 6)
+    assert_array_equal(aligner.transform(Domains(target=domains["target"]))["target"], domains["target"])
+
+
 def test_labels_of_the_source_are_no_pairs():
     X, Y = clouds()
     domains = Domains(source=X, target=Y)
