@@ -1,6 +1,6 @@
 """How well views are aligned: similarities, retrieval and segmentation metrics, and scorers for model selection."""
 
-from . import representation
+from . import association, representation
 from ._energy import energy_distance
 from ._units import phone_normalized_mutual_info, phone_purity, unit_purity
 from .report import RetrievalReport, retrieval_report
@@ -21,6 +21,7 @@ __all__ = [
     "SIMILARITIES",
     "RetrievalReport",
     "alignment_scorer",
+    "association",
     "covering",
     "energy_distance",
     "f1_with_margin",

@@ -1,6 +1,14 @@
 """What the contract tests run over. A new estimator adds a line here."""
 
-from skalign import CCA, ContrastiveAligner, DeepCCA, KernelCCA, ProcrustesAligner, RelativeAligner
+from skalign import (
+    CCA,
+    ContrastiveAligner,
+    DeepCCA,
+    KernelCCA,
+    MutualInformation,
+    ProcrustesAligner,
+    RelativeAligner,
+)
 
 # Small nets and few epochs: the checks fit hundreds of times.
 _NET = {"hidden_layer_sizes": (16,), "max_epochs": 30, "learning_rate": 0.01, "random_state": 0}
@@ -13,6 +21,7 @@ PAIRED = {
     "DeepCCA-ey": DeepCCA(1, objective="ey", reconstruction=0.1, encoder="residual", **_NET),
     "Contrastive": ContrastiveAligner(1, **_NET),
     "Contrastive-siglip": ContrastiveAligner(1, loss="siglip", init="cca", **_NET),
+    "MutualInformation": MutualInformation(n_components=1, **_NET),
     "Procrustes": ProcrustesAligner(),
     "Procrustes-pca": ProcrustesAligner(widths="pca", scaling=True),
     "Relative": RelativeAligner(random_state=0),
