@@ -21,11 +21,11 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skalign import (
     CCA,
-    AssignmentAligner,
     ChangepointSegmenter,
     ContrastiveAligner,
     CrossModalRetriever,
     DTWAligner,
+    OTAligner,
     PerView,
     Views,
 )
@@ -83,15 +83,13 @@ displays["retrieval"] = RetrievalDisplay.from_estimator(
 )
 
 # %%
-# What goes where? Light colours are matched with dark ones by their hue alone, one to one.
+# What goes where? Light colours are carried to dark ones by their hue alone.
 colors = load_color_names()
 row = {name: i for i, name in enumerate(colors.names)}
 hues = sorted({n[6:] for n in row if n.startswith("light ")} & {n[5:] for n in row if n.startswith("dark ")})
 light, dark = (colors.lab[[row[f"{shade} {hue}"] for hue in hues], 1:] for shade in ("light", "dark"))
-matches = AssignmentAligner().fit(light, dark)
-plan = np.zeros((len(light), len(dark)))
-plan[matches.row_ind_, matches.col_ind_] = 1 / len(light)
-displays["transport_plan"] = TransportPlanDisplay.from_predictions(plan, light, dark, names=("light", "dark"))
+transport = OTAligner(regularization=0.02).fit(light, dark)
+displays["transport_plan"] = TransportPlanDisplay.from_estimator(transport, light, dark)
 displays["transport_plan"].ax_.set(xlabel="a* (green to red)", ylabel="b* (blue to yellow)")
 
 # %%
