@@ -121,6 +121,15 @@ def test_similarity(aligner, data):
     if not isinstance(aligner, MutualInformation):  # its inner products are estimates, in nats
         expected = expected / np.linalg.norm(Zx, axis=1)[:, None] / np.linalg.norm(Zy, axis=1)
     assert_allclose(S, expected, atol=1e-10)
+    swapped = clone(aligner).fit(Views(a=X, b=Y))
+    turned = swapped.similarity(Views(a=X, b=Y), views=("b", "a"))
+    assert_allclose(turned, swapped.similarity(Views(a=X, b=Y)).T, atol=1e-10)
+
+
+def test_similarity_of_three_views(aligner, data):
+    if isinstance(aligner, MutualInformation):
+        pytest.skip("mutual information is that of two views")
+    X, Y, _ = data
     three = clone(aligner).fit(Views(a=X, b=Y, c=X[:, ::-1]))
     with pytest.raises(ValueError, match=r"views=\(name, name\)"):
         three.similarity(Views(a=X, b=Y, c=X))
