@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_array
 
 from ._unique_information import least_synergy
 
@@ -59,11 +59,12 @@ def partial_information_decomposition(p):
     >>> print(", ".join(f"{abs(b):.3f}" for b in bits))
     0.311, 0.000, 0.000, 0.500
     """
-    p = np.asarray(p, dtype=np.float64)
+    p = check_array(p, dtype=np.float64, allow_nd=True, ensure_2d=False, ensure_all_finite=False)
     if p.ndim != 3:
         raise ValueError(f"p must be a table p[x1, x2, y] of three dimensions, got shape {p.shape}.")
     if not np.isfinite(p).all() or (p < 0).any() or not p.any():
         raise ValueError("p must hold finite numbers that are not negative, and not all zero.")
+    p = p / p.max()  # a sum of huge counts would overflow
     p = p / p.sum()
     q = least_synergy(p)
     first, second = p.sum(axis=1), p.sum(axis=0)

@@ -76,7 +76,7 @@ class EstimationMixin(NetAlignerMixin):
             statistic = lambda B: in_groups(self._estimate, A, B, groups)[0]  # noqa: E731
         observed = statistic(B)
         at_least = sum(statistic(B[shuffled(groups, len(B), rng)]) >= observed for _ in range(n_permutations))
-        return (1 + at_least) / (1 + n_permutations)
+        return float((1 + at_least) / (1 + n_permutations))
 
     # --- what the training of nets asks for -------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from .._net_aligner import group_numbers
 from ..views import Views
 from ._estimation import CRITICS
 from ._mutual_information import MutualInformation
+from ._nearest import standardized
 
 
 def mutual_information(
@@ -76,7 +77,7 @@ def conditional_mutual_information(
     X, Y : array-like of shape (n_samples, p) and (n_samples, q)
         Row i of both is one sample. One dimension is one column.
     condition : array-like of shape (n_samples,)
-        The values of Z: numbers or strings, each of them on two rows at least.
+        The values of Z: numbers or strings. Rows that are alone with theirs are left out.
     method, test_size, n_permutations, random_state, return_details
         As for `mutual_information`. Permutations stay within the same value.
     **options
@@ -91,7 +92,8 @@ def conditional_mutual_information(
     Raises
     ------
     ValueError
-        For what `MutualInformation` refuses, and a condition of another length.
+        For what `MutualInformation` refuses, a condition that is None, of another length or with missing values, and
+        where every row is alone with its value.
 
     Examples
     --------
@@ -105,6 +107,8 @@ def conditional_mutual_information(
     >>> abs(conditional_mutual_information(X, Y, label, "gaussian")) < 0.01
     True
     """
+    if condition is None:
+        raise ValueError("condition is None: for what two views share as such take `mutual_information`.")
     return _in_one_call(X, Y, condition, method, test_size, n_permutations, random_state, return_details, options)
 
 
@@ -112,17 +116,19 @@ def _in_one_call(X, Y, condition, method, test_size, n_permutations, random_stat
     if not isinstance(test_size, Real) or not 0 < test_size < 1:
         raise ValueError(f"test_size must be a share in (0, 1), got {test_size!r}.")
     rng = check_random_state(random_state)
-    views = Views(x=as_view(X), y=as_view(Y))
+    views = Views(  # checked before the split, which would show a part of what is wrong, or show it after the training
+        {name: check_view(as_view(Z), label=f"View {name!r}: ") for name, Z in (("x", X), ("y", Y))}
+    )
     groups = group_numbers(condition, len(views))
     estimator = MutualInformation(method, random_state=rng.randint(2**31 - 1), **options)
     train = test = np.arange(len(views))
     if method in CRITICS:
+        if len(views) < 4:
+            raise ValueError(f"{len(views)} rows are too few: 2 are needed to train on, and 2 others to judge by.")
         n_test = min(max(round(test_size * len(views)), 2), len(views) - 2)
         test, train = np.split(rng.permutation(len(views)), [n_test])
         if groups is not None:
-            views = Views(
-                {name: _beside(check_view(view, label=f"View {name!r}: "), groups) for name, view in views.items()}
-            )
+            views = Views({name: _beside(view, groups) for name, view in views.items()})
     of = (lambda rows: None) if groups is None else (lambda rows: groups[rows])
     estimator.fit(views[train], groups=of(train))
     found = estimator.estimate(
@@ -133,6 +139,4 @@ def _in_one_call(X, Y, condition, method, test_size, n_permutations, random_stat
 
 def _beside(X, groups):
     """Standardised columns of a view, and the group as columns of 0 and 1 beside them."""
-    X = to_numpy(X)
-    spread = X.std(axis=0)
-    return np.hstack([(X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0), np.eye(groups.max() + 1)[groups]])
+    return np.hstack([standardized(to_numpy(X)), np.eye(groups.max() + 1)[groups]])

@@ -52,7 +52,7 @@ def neighbor_information(X, Y, n_neighbors=3):
             UserWarning,
             stacklevel=2,
         )
-    X, Y = (_standardized(Z) for Z in (X, Y))
+    X, Y = (standardized(Z) for Z in (X, Y))
     radius = cKDTree(np.hstack([X, Y])).query(np.hstack([X, Y]), k=n_neighbors + 1, p=np.inf)[0][:, -1]
     if not radius.all():
         raise ValueError(
@@ -64,7 +64,7 @@ def neighbor_information(X, Y, n_neighbors=3):
     return float(digamma(n_neighbors) + digamma(n) - sum(digamma(count).mean() for count in counts))
 
 
-def _standardized(Z):
+def standardized(Z):
     """Columns of comparable spread: none would be felt beside a much wider one."""
     Z = np.asarray(Z, dtype=np.float64)
     spread = Z.std(axis=0)

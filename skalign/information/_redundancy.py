@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -12,13 +14,13 @@ from sklearn.utils.validation import column_or_1d
 
 from .._backend import to_numpy
 from .._input import as_view, check_view
-from ..metrics._ranking import check_count
+from ..metrics._ranking import _check_groups, check_count
 from ._decomposition import partial_information_decomposition, table_information
 from ._functions import conditional_mutual_information, mutual_information
 
 
 def multiview_redundancy(
-    X1, X2, y, *, classifier=None, n_bins=8, cv=5, method="infonce", n_permutations=200, alpha=0.05,
+    X1, X2, y, *, classifier=None, n_bins=None, cv=5, method="infonce", n_permutations=200, alpha=0.05,
     random_state=None, **options,
 ):  # fmt: skip
     r"""How much two views and a label share: what both views say of it, what one alone says, what only both together.
@@ -35,9 +37,10 @@ def multiview_redundancy(
     classifier : classifier, default=None
         What predicts y from X1, from X2 and from both side by side, with ``predict_proba``. None is
         `HistGradientBoostingClassifier`.
-    n_bins : int, default=8
-        Into how many bins the predicted probabilities of each classifier are put. Fine bins lose nothing; with n rows
-        they feign about (n_bins - 1) (n_labels - 1) / 2n nats.
+    n_bins : int, default=None
+        Into how many bins the predicted probabilities of each classifier are put; no information is then above
+        log n_bins. None is 8, or twice the number of labels if that is more. Fine bins lose nothing; with n rows they
+        feign about (n_bins - 1) (n_labels - 1) / 2n nats.
     cv : int, default=5
         Folds: every row is predicted by classifiers that have not seen it.
     method : str, default="infonce"
@@ -65,7 +68,8 @@ def multiview_redundancy(
     Raises
     ------
     ValueError
-        For NaN or infinity, unequal lengths, one label only, and labels on fewer rows than there are folds.
+        For NaN or infinity, missing labels, unequal lengths, one label only, and labels on fewer rows than there are
+        folds.
 
     See Also
     --------
@@ -99,18 +103,23 @@ def multiview_redundancy(
     >>> print(", ".join(f"{found[part] / np.log(2):.1f}" for part in ("redundancy", "unique1", "unique2", "synergy")))
     1.0, 1.0, 0.0, 0.0
     """
-    check_count("n_bins", n_bins)
+    if n_bins is not None:
+        check_count("n_bins", n_bins)
     check_count("n_permutations", n_permutations)
-    if not 0 < alpha < 1:
+    if not isinstance(alpha, Real) or not 0 < alpha < 1:
         raise ValueError(f"alpha must be a share in (0, 1), got {alpha!r}.")
+    if not isinstance(cv, Integral) or isinstance(cv, bool) or cv < 2:
+        raise ValueError(f"cv must be a whole number of at least 2, got {cv!r}.")
     X1, X2 = (to_numpy(check_view(as_view(X), label=f"{name}: ")) for X, name in ((X1, "X1"), (X2, "X2")))
-    labels, y = np.unique(column_or_1d(y), return_inverse=True)
+    y = column_or_1d(y)
+    labels, y = np.unique(_check_groups(y, "y", len(y)), return_inverse=True)
     if not len(X1) == len(X2) == len(y):
         raise ValueError(f"Row i of all is one sample, but X1 has {len(X1)} rows, X2 {len(X2)} and y {len(y)}.")
     if len(labels) < 2:
         raise ValueError(f"y holds only the label {labels.tolist()[0]!r}: nothing can be said about it.")
     if np.bincount(y).min() < cv:
         raise ValueError(f"Every label needs cv={cv} rows, but {labels.tolist()[np.bincount(y).argmin()]!r} has fewer.")
+    n_bins = max(8, 2 * len(labels)) if n_bins is None else n_bins
     rng = check_random_state(random_state)
     seed = rng.randint(2**31 - 1)
     classifier = HistGradientBoostingClassifier(random_state=seed) if classifier is None else classifier
@@ -136,7 +145,7 @@ def multiview_redundancy(
         between=mutual_information(X1, X2, method, random_state=seed, **options),
         between_given_label=conditional.mutual_information,
         pvalue=conditional.pvalue,
-        tenable=conditional.pvalue > alpha,
+        tenable=bool(conditional.pvalue > alpha),
     )
 
 

@@ -134,12 +134,17 @@ def _joint(labels, units):
 
 def _sequences(values):
     values = to_numpy(values) if is_tensor(values) else values
-    if len(values) and (is_tensor(values[0]) or (not isinstance(values[0], str) and np.ndim(values[0]) == 1)):
-        return [to_numpy(own) for own in values]
-    values = np.asarray(values)
-    if values.ndim != 1:
-        raise ValueError(f"Labels and units are 1-D, or a list of 1-D arrays; got shape {values.shape}.")
-    return [values]
+    if not hasattr(values, "__len__"):
+        raise ValueError(f"Labels and units are 1-D, or a list of 1-D arrays; got {values!r}.")
+    first = next(iter(values), None)
+    nested = is_tensor(first) or (not isinstance(first, str) and np.ndim(first) == 1)
+    arrays = [to_numpy(own) for own in values] if nested else [np.asarray(values)]
+    for own in arrays:
+        if own.ndim != 1:
+            raise ValueError(f"Labels and units are 1-D, or a list of 1-D arrays; got shape {own.shape}.")
+        if (own != own).any():
+            raise ValueError(f"There are {(own != own).sum()} NaN among the labels or units.")
+    return arrays
 
 
 def _entropy(probabilities):

@@ -84,7 +84,8 @@ def test_laws(seed):
                     [split[part] for part in ("redundancy", "unique2", "unique1", "synergy")], atol=1e-7)  # fmt: skip
     again = partial_information_decomposition(split.table)
     assert_allclose(again.synergy, 0.0, atol=1e-7)
-    assert_allclose(partial_information_decomposition(1000 * p).redundancy, split.redundancy, atol=1e-12)
+    for factor in (1000, 1e306 / p.max()):
+        assert_allclose(partial_information_decomposition(factor * p).redundancy, split.redundancy, atol=1e-12)
 
 
 def test_the_table_is_not_altered():
@@ -101,6 +102,7 @@ def test_the_table_is_not_altered():
         (np.zeros((2, 2, 2)), "not all zero"),
         (-np.ones((2, 2, 2)), "not negative"),
         (np.full((2, 2, 2), np.nan), "finite"),
+        (1j * np.ones((2, 2, 2)), "Complex"),
     ],
 )
 def test_tables_that_are_none(p, message):
@@ -142,7 +144,8 @@ def test_synergy_breaks_the_assumption():
     assert split[:3].max() < 0.05
     assert split[3] > 0.8
     assert found.pvalue == 1 / 40
-    assert not found.tenable
+    assert found.tenable is False
+    assert type(found.pvalue) is float
 
 
 def test_views_that_share_no_more_than_the_label():
@@ -152,6 +155,15 @@ def test_views_that_share_no_more_than_the_label():
     assert sum(tenable) >= 4
     _, split = redundancy(noisy(a), noisy(a), labels, classifier=LogisticRegression())
     assert_allclose(split, [1, 0, 0, 0], atol=0.05)
+
+
+def test_bins_are_enough_for_many_labels():
+    y = np.arange(1200) % 12
+    X1, X2 = np.eye(12)[y] + 0.01 * np.random.default_rng(0).normal(size=(2, 1200, 12))
+    _, split = redundancy(X1, X2, y)
+    assert_allclose(split, [np.log2(12), 0, 0, 0], atol=1e-6)
+    _, coarse = redundancy(X1, X2, y, n_bins=8)
+    assert coarse.sum() <= 3.0 + 1e-6
 
 
 def test_labels_that_nobody_knows():
@@ -169,9 +181,17 @@ def test_bad_data():
         ((X, np.where(X > 0.9, np.nan, X), a), "X2: Input contains NaN or infinity"),
         ((X, X, np.zeros(100)), "only the label 0.0"),
         ((X, X, np.arange(100) > 1), "needs cv=5 rows"),
+        ((X, X, np.where(a, np.nan, 1.0)), "y has missing labels"),
     ):
         with pytest.raises(ValueError, match=message):
             multiview_redundancy(*arguments)
-    for options, message in (({"alpha": 2}, "alpha"), ({"n_bins": 0}, "n_bins"), ({"method": "nice"}, "method")):
+    for options, message in (
+        ({"alpha": 2}, "alpha"),
+        ({"alpha": "x"}, "alpha"),
+        ({"cv": None}, "cv must be"),
+        ({"cv": 1}, "cv must be"),
+        ({"n_bins": 0}, "n_bins"),
+        ({"method": "nice"}, "method"),
+    ):
         with pytest.raises(ValueError, match=message):
             redundancy(X, X, a, **options)

@@ -371,6 +371,13 @@ def test_bad_calls():
         mutual_information(X, Y, test_size=1.0)
     with pytest.raises(ValueError, match="too few"):
         mutual_information(X[:5], Y[:5], "gaussian")
+    for method in ("infonce", "gaussian"):  # all of them, on whichever side of the split they are
+        with pytest.raises(ValueError, match="View 'y': Input contains NaN or infinity: 60 NaN"):
+            mutual_information(X, np.where(np.median(Y) < Y, np.nan, Y), method)
+    with pytest.raises(ValueError, match="3 rows are too few"):
+        mutual_information(X[:3], Y[:3])
+    with pytest.raises(ValueError, match="condition is None"):
+        conditional_mutual_information(X, Y, None)
     with pytest.raises(ValueError, match="groups"):
         conditional_mutual_information(X, Y, np.zeros(59))
     fitted = MutualInformation("gaussian").fit(X, Y, groups=np.arange(60) % 2)

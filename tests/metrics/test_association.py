@@ -80,6 +80,15 @@ def test_what_samples_may_hold(tables):
     assert cooccurrence([{(0, 1)}, {(2, 3)}, {"a"}], [1, 2, "b"]).x_names.tolist() == ["a", (0, 1), (2, 3)]
 
 
+def test_tensors_of_labels_and_tables(tables):
+    torch = pytest.importorskip("torch")
+    labels = torch.tensor([2, 1, 2, 1])
+    assert_array_equal(
+        cooccurrence(labels, ["a", "b"] * 2).counts, cooccurrence(labels.tolist(), ["a", "b"] * 2).counts
+    )
+    assert_array_equal(cooccurrence(*map(torch.tensor, tables)).counts, cooccurrence(*tables).counts)
+
+
 def test_elements_that_are_rare_are_left_out(tables):
     X, Y = tables
     found = cooccurrence(X, Y, min_count=20)
@@ -111,6 +120,7 @@ def test_words_that_go_with_families_of_emoji_come_out_on_top():
         (([[1.5]], [2], [3], 10), "whole numbers"),
         (([[np.nan]], [2], [3], 10), "whole numbers"),
         (([[1]], [2], [3], 0), "n_samples"),
+        ((np.zeros((0, 2)), [], [1, 2], 3), "no pair"),
     ],
 )
 def test_counts_that_cannot_be(arguments, message):
@@ -132,6 +142,14 @@ def test_bad_arguments(tables):
         cooccurrence(X, Y[:-1])
     with pytest.raises(ValueError, match="NaN"):
         cooccurrence(np.where(X, np.nan, 0.0), Y)
+    with pytest.raises(ValueError, match="Y holds NaN"):
+        cooccurrence(X[:3], np.array([1.0, np.nan, 2.0]))
+    with pytest.raises(ValueError, match="X must hold a collection .* got str"):
+        cooccurrence("abc", "abc")
+    with pytest.raises(ValueError, match="X must hold a collection .* got NoneType"):
+        cooccurrence(None, ["a"])
+    with pytest.raises(ValueError, match="X is a table of <U1"):
+        cooccurrence(np.array([["a", "b"], ["a", "c"]]), [1, 2])
     with pytest.raises(ValueError, match="by must be"):
         top_pairs(cooccurrence(X, Y), by="counts")
 
@@ -158,8 +176,8 @@ def largest_correlation(A, B):
 def test_a_known_delay_between_signals_of_different_width_is_found(delay, seed):
     found = lagged_alignment(*delayed(delay, seed=seed), 30, n_permutations=99, random_state=seed)
     assert found.best_lag == delay
-    assert found.pvalue == 0.01
-    assert found.score > found.null.max()
+    assert found.pvalue <= 0.05  # short shifts leave the signals nearly aligned
+    assert found.score > 2 * np.median(found.null)
 
 
 def test_every_lag_is_the_canonical_correlation_of_the_overlap():
@@ -194,16 +212,16 @@ def test_invariances():
 def test_smooth_signals_that_are_independent_are_not_aligned():
     rng = np.random.default_rng(0)
     pvalues = []
-    for _ in range(60):
-        x, y = (np.convolve(rng.normal(size=420), np.ones(20), "valid")[:400] for _ in range(2))
-        pvalues.append(lagged_alignment(x, y, 20, n_permutations=39, random_state=rng.integers(2**31)).pvalue)
-    assert np.mean(np.array(pvalues) <= 0.05) <= 0.15
-    assert 0.3 < np.mean(pvalues) < 0.7
+    for _ in range(250):  # long shifts alone would pass 0.15 of these
+        x, y = (np.convolve(rng.normal(size=409), np.ones(10), "valid") for _ in range(2))
+        pvalues.append(lagged_alignment(x, y, 60, n_permutations=39, random_state=rng.integers(2**31)).pvalue)
+    assert np.mean(np.array(pvalues) <= 0.05) <= 0.09
+    assert 0.4 < np.mean(pvalues) < 0.6
 
 
 def test_no_more_shifts_than_there_are():
     x, y = delayed(0, n=30, p=1, q=1)
-    assert len(lagged_alignment(x, y, 10).null) == 9
+    assert len(lagged_alignment(x, y, 10).null) == 29
     assert len(lagged_alignment(x, y, 0).null) == 29
 
 

@@ -60,5 +60,16 @@ def test_refused(metric):
         metric(np.zeros((2, 3, 1)), np.zeros((2, 3, 1)))
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_series_and_what_is_no_sequence(metric):
+    pd = pytest.importorskip("pandas")
+    labels, units = ["a", "a", "b"], [0, 1, 1]
+    assert metric(pd.Series(labels, index=[4, 5, 6]), pd.Series(units, index=[7, 8, 9])) == metric(labels, units)
+    with pytest.raises(ValueError, match="1 NaN among"):
+        metric([0.0, np.nan, 1.0], units)
+    with pytest.raises(ValueError, match="1-D, .* got None"):
+        metric(None, units)
+
+
 def test_public():
     assert all(metric.__doc__ and metric.__module__ == _units.__name__ for metric in METRICS)

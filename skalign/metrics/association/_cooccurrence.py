@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from scipy.stats import hypergeom
 from sklearn.utils import Bunch, check_array
 
+from ..._backend import is_tensor, to_numpy
 from .._ranking import check_count
 
 _CORRECTIONS = ("bh", "by")
@@ -40,7 +41,8 @@ def cooccurrence(X, Y, *, min_count=1, alpha=0.05, correction="bh"):
     Raises
     ------
     ValueError
-        For unequal numbers of samples, NaN or infinity, and where no element is in `min_count` samples.
+        For unequal numbers of samples, NaN or infinity, a single string in place of samples, a table of strings, and
+        where no element is in `min_count` samples.
 
     See Also
     --------
@@ -180,14 +182,22 @@ def top_pairs(found, n_pairs=10, by="log_likelihood_ratio"):
 
 def _incidence(Z, name, min_count):
     """A sparse table of 0 and 1 of the elements that are in enough samples, and their names."""
+    if isinstance(Z, (str, bytes)) or not (sp.issparse(Z) or np.iterable(Z)):
+        raise ValueError(f"{name} must hold a collection of elements for every sample, got {type(Z).__name__}.")
+    Z = to_numpy(Z) if is_tensor(Z) else Z
     if sp.issparse(Z) or getattr(Z, "ndim", 1) == 2:
         table = check_array(Z, accept_sparse="csr", dtype=None, input_name=name)
+        if table.dtype.kind not in "biuf":
+            raise ValueError(f"{name} is a table of {table.dtype}, where 0 is what a sample does not hold: give lists.")
         table = sp.csr_matrix(table != 0, dtype=np.int64)
         names = np.arange(table.shape[1])
     else:
         Z = Z.tolist() if isinstance(Z, np.ndarray) else Z
         samples = [{z} if isinstance(z, (str, bytes)) or not np.iterable(z) else set(z) for z in Z]
-        names = sorted(set().union(*samples), key=lambda element: (type(element).__name__, element))
+        held = set().union(*samples)
+        if any(element != element for element in held):
+            raise ValueError(f"{name} holds NaN: leave what is missing out of the sample.")
+        names = sorted(held, key=lambda element: (type(element).__name__, element))
         column = {element: j for j, element in enumerate(names)}
         columns = [sorted(column[z] for z in sample) for sample in samples]
         ends = np.cumsum([0, *map(len, columns)])
@@ -208,6 +218,8 @@ def _checked_counts(joint, x_counts, y_counts, n):
             f"joint must have a row for every x and a column for every y, got the shapes {joint.shape}, "
             f"{x_counts.shape} and {y_counts.shape}."
         )
+    if not joint.size:
+        raise ValueError(f"There is no pair: joint has the shape {joint.shape}.")
     for counts in (joint, x_counts, y_counts):
         if counts.dtype.kind not in "biuf" or not np.isfinite(counts).all() or (counts != np.floor(counts)).any():
             raise ValueError("Counts must be whole numbers.")
