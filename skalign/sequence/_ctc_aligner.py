@@ -10,7 +10,6 @@ from .._backend import like
 from .._training_docs import documents_training
 from ..base import OutputMixin, wrap_output
 from ..correlation._canonical import check_choice
-from ..temporal._sequences import check_sequences, check_width
 from ._decode import ctc_decode
 from ._label_graph import check_feasible
 from ._spans import find_spans
@@ -90,7 +89,8 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         can hold, with the sample, both numbers and the repeats. "ctc" needs as many frames as there are labels and one
         more for every label that equals the one before it.
     TypeError
-        For labels that cannot be hashed.
+        For labels that cannot be hashed, and for Views: transcripts belong to one collection. Pass one view, or give
+        every view an aligner of its own in `PerView`.
     FloatingPointError
         When the loss is not finite; says in which epoch, and what to try.
 
@@ -264,7 +264,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         transcripts = check_transcripts(y, log_posteriors, type(self).__name__)
         codes = encode(transcripts, self.classes_)
         for i, (own, labels) in enumerate(zip(log_posteriors, transcripts)):
-            check_feasible(len(own), labels, self.topology, f"sample {i}: ")
+            check_feasible(len(own), labels, self._topology, f"sample {i}: ")
         return self._spans(log_posteriors, codes, transcripts, boundaries)
 
     def predict_segments(self, X, boundaries="viterbi"):
@@ -306,19 +306,9 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         transcripts = check_transcripts(y, log_posteriors, type(self).__name__)
         return 1.0 - label_error_rate(encode(transcripts, self.classes_, unknown=-1), self._decoded(log_posteriors))
 
-    def _sequences(self, X):
-        check_is_fitted(self, "classes_")
-        sequences = check_sequences(X, "", type(self).__name__)
-        check_width(sequences.width, self.n_features_in_, "", type(self).__name__)
-        return sequences
-
-    def _log_posteriors(self, X):
-        sequences = self._sequences(X)
-        return self._net.log_posteriors(sequences)
-
     def _decoded(self, log_posteriors):
         """Transcripts as places in `classes_`."""
-        options = {"beam_width": self.beam_width, "topology": self.topology, "switch_penalty": self.switch_penalty_}
+        options = {"beam_width": self.beam_width, "topology": self._topology, "switch_penalty": self.switch_penalty_}
         return [found.labels - self._n_blanks for found in ctc_decode(log_posteriors, self.decode, **options)]
 
     def _labels(self, codes):
@@ -327,7 +317,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
 
     def _spans(self, log_posteriors, codes, transcripts, boundaries):
         return [
-            find_spans(own, places + self._n_blanks, labels, self.topology, boundaries)
+            find_spans(own, places + self._n_blanks, labels, self._topology, boundaries)
             for own, places, labels in zip(log_posteriors, codes, transcripts)
         ]
 

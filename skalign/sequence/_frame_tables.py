@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Set
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,7 +23,7 @@ def holds_sequences(X):
         return False
     if hasattr(X, "ndim") and str(getattr(X, "dtype", None)) != "object":
         return X.ndim == 3
-    return hasattr(X, "__len__") and hasattr(X, "__getitem__") and len(X) > 0 and _dimensions(X[0]) == 2
+    return hasattr(X, "__len__") and hasattr(X, "__iter__") and len(X) > 0 and _dimensions(next(iter(X))) == 2
 
 
 def _dimensions(element):
@@ -134,6 +135,12 @@ class FrameTablesMixin(OutputMixin):
             return {name: function(self.views_[name], view) for name, view in X.items()}
         return function(self, X)
 
+    def _each_decoded(self, Z, function):
+        """``function(estimator, codes)`` of what `transform` or `predict` gave, of Views or a mapping as Views."""
+        from ..views import Views
+
+        return self._as_views(self._each(Views(Z) if isinstance(Z, Mapping) else Z, function))
+
     def _as_views(self, results):
         from ..views import Views
 
@@ -142,6 +149,8 @@ class FrameTablesMixin(OutputMixin):
     def _read(self, X, label="", reset=False):
         """Checked rows: a table, or `Bags` of frames."""
         name = type(self).__name__
+        if X is None or (isinstance(X, (Mapping, Set)) and not sp.issparse(X)):  # sparse ones with keys are mappings
+            raise ValueError(f"{label}a {type(X).__name__} is no table and no collection of sequences.")
         if not holds_sequences(X):
             return check_view(X, label=label, owner=self, reset=reset, allow_nd=self._allow_nd, estimator=name)
         bags = read_bags(X, label, name)

@@ -73,8 +73,8 @@ class HiddenUnitDiscretizer(
     Raises
     ------
     ValueError
-        For fewer frames than units, NaN or infinity, frames of zeros with "cosine", `collapse_repeats` on a table, and
-        "masked" without sequences.
+        For fewer frames than units, NaN or infinity, numbers whose squares overflow, frames of zeros with "cosine",
+        `collapse_repeats` on a table, and "masked" without sequences.
 
     See Also
     --------
@@ -185,14 +185,14 @@ class HiddenUnitDiscretizer(
 
         Parameters
         ----------
-        Z : array of shape (n_samples, n_outputs) or (n_samples,), list of them by sequence, or Views
+        Z : array of shape (n_samples, n_outputs) or (n_samples,), list of them by sequence, Views or mapping by view
             What `transform` gave, or what `predict` gave.
 
         Returns
         -------
         array of shape (n_samples, n_features), list of them, or Views
         """
-        return self._as_views(self._each(Z, self._decoded))
+        return self._each_decoded(Z, self._decoded)
 
     def _decoded(self, own, Z):
         codes, frames = join_codes(Z)
@@ -259,7 +259,7 @@ class HiddenUnitDiscretizer(
             return [type(self).__name__.lower() + "0"]
         if self.encode == "centroid":
             return list(getattr(own, "feature_names_in_", [f"x{i}" for i in range(own.n_features_in_)]))
-        return [f"unit{i}" for i in range(self.n_units)]
+        return [f"unit{i}" for i in range(len(own.codebook_))]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

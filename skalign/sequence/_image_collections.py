@@ -43,16 +43,16 @@ class ImageCollectionsMixin:
                 raise ValueError(f"{type(self).__name__} was fitted on {seen or 'one collection'}, not on {what}.")
             if images.n_channels != (expected := self._fitted[name].n_channels):
                 raise ValueError(
-                    f"{_label(name)}images have {images.n_channels} channel(s), but {type(self).__name__} is expecting "
-                    f"{expected}."
+                    f"{label_of(name)}images have {images.n_channels} channel(s), but {type(self).__name__} is "
+                    f"expecting {expected}."
                 )
         return opened
 
     def _open(self, name, view):
-        images = check_images(view, _label(name), type(self).__name__)
+        images = check_images(view, label_of(name), type(self).__name__)
         for i, image in enumerate(images):
             (height, width), patch = image.shape[:2], pair(self.patch_size)
-            what = f"{_label(name)}image {i} of {height} by {width} pixels"
+            what = f"{label_of(name)}image {i} of {height} by {width} pixels"
             if self.method == "grid" and (height < patch[0] or width < patch[1]):
                 raise ValueError(f"{what} is smaller than a patch of {patch[0]} by {patch[1]}.")
             if self.method == "slic" and height * width < self.n_segments:
@@ -94,7 +94,7 @@ def _views(X):
     return dict(X.items()) if isinstance(X, Views) else {None: X}
 
 
-def _label(name):
+def label_of(name):
     return "" if name is None else f"View {name!r}: "
 
 

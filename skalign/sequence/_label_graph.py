@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from numbers import Integral
 
@@ -92,9 +93,10 @@ class LogProbs:
     """
 
     def __init__(self, log_probs, lengths=None):
+        log_probs = to_numpy(log_probs) if hasattr(log_probs, "columns") else log_probs  # a DataFrame
         whole = is_tensor(log_probs) or isinstance(log_probs, np.ndarray)
-        dimension = log_probs.ndim if whole else 3
-        if dimension not in (2, 3) or not hasattr(log_probs, "__len__"):
+        dimension = log_probs.ndim if whole and str(log_probs.dtype) != "object" else 3
+        if dimension not in (2, 3) or isinstance(log_probs, (str, bytes, Mapping)) or not hasattr(log_probs, "__len__"):
             raise ValueError(
                 "log_probs are an array of shape (T, C), a padded one of shape (B, T, C), or a list of arrays of shape "
                 f"(T_i, C); got {f'an array of shape {tuple(log_probs.shape)}' if whole else type(log_probs).__name__}."

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import like, resolve_device, to_numpy
 from .._net_aligner import require_packages
 from .._net_encoder import NetEncoder, StoredNet, usable_device
+from ..base import OutputMixin, wrap_output
 from ..temporal._sequences import check_sequences, check_width
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
@@ -32,7 +33,7 @@ CONSTRAINTS = {
 }
 
 
-class MaskedPredictionNet(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class MaskedPredictionNet(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Features of frames, learnt by predicting the units of masked spans from what is around them.
 
     The model of HuBERT [1]_ made small: convolutions over time in place of a transformer. Meant as the `model` of
@@ -120,9 +121,10 @@ class MaskedPredictionNet(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         Raises
         ------
         ValueError
-            For sequences and units of unequal lengths, NaN or infinity.
+            For sequences and units of unequal lengths, NaN or infinity, and no units.
         """
-        require_packages(type(self).__name__)
+        owner = type(self).__name__
+        require_packages(owner)
         from .._nets import ViewNets, build_encoder
         from .._training import TrainingOptions, own_randomness, train
         from ._masked_training import MaskedPrediction, MaskedSequences
@@ -130,14 +132,14 @@ class MaskedPredictionNet(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         self._validate_params()
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that a frame is in the middle; got {self.kernel_size}.")
-        sequences = check_sequences(X, "", type(self).__name__)
-        check_consistent_length(X, y)
-        for i, (length, units) in enumerate(zip(sequences.lengths, y)):
-            if len(units) != length:
-                raise ValueError(f"Sequence {i} has {length} frames, but {len(units)} units.")
-        classes, codes = np.unique(np.concatenate([to_numpy(units) for units in y]), return_inverse=True)
+        if not all(isinstance(size, Integral) and size >= 1 for size in self.hidden_layer_sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be a tuple of whole numbers of at least 1, got {self.hidden_layer_sizes!r}."
+            )
+        sequences = check_sequences(X, "", owner)
+        classes, codes = np.unique(np.concatenate(_units(y, sequences, owner)), return_inverse=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        encoder = NetEncoder(view="X", owner=type(self).__name__)
+        encoder = NetEncoder(view="X", owner=owner)
         encoder.set_input_scale(sequences.frames, "view")
         architecture = {"hidden_layer_sizes": tuple(self.hidden_layer_sizes), "kernel_size": self.kernel_size}
         with own_randomness(seed):
@@ -171,6 +173,7 @@ class MaskedPredictionNet(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         Returns
         -------
         list of arrays of shape (n_frames_i, n_components)
+            float32 and tensors stay what they are; ``set_output`` makes every array a DataFrame.
         """
         check_is_fitted(self, "classes_")
         import torch
@@ -184,7 +187,24 @@ class MaskedPredictionNet(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             with torch.no_grad():
                 features = module(self._net.prepare(own, device, torch.float64)[None])[0]
             results.append(to_numpy(features).astype(sequences.dtype, copy=False))
-        return results if sequences.tensor is None else [like(own, sequences.tensor) for own in results]
+        if sequences.tensor is not None:
+            return [like(own, sequences.tensor) for own in results]
+        return [wrap_output(self, own, own, self.get_feature_names_out) for own in results]
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn's pipelines.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self, "classes_")
+        return np.asarray([f"{type(self).__name__.lower()}{i}" for i in range(self._net.n_components_)], dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -192,3 +212,19 @@ class MaskedPredictionNet(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         tags.input_tags.two_d_array = False
         tags.target_tags.required = True
         return tags
+
+
+def _units(y, sequences, owner):
+    """The unit of every frame as one array a sequence."""
+    if y is None:
+        raise ValueError(f"This {owner} estimator requires y to be passed, but the target y is None: it learns units.")
+    check_consistent_length(sequences, y)
+    arrays = [to_numpy(units) for units in y]
+    for i, (length, units) in enumerate(zip(sequences.lengths, arrays)):
+        if units.ndim != 1:
+            raise ValueError(f"Sequence {i}: units are 1-D, one a frame; these have the shape {units.shape}.")
+        if len(units) != length:
+            raise ValueError(f"Sequence {i} has {length} frames, but {len(units)} units.")
+        if (units != units).any():
+            raise ValueError(f"Sequence {i}: {(units != units).sum()} of its units are NaN.")
+    return arrays

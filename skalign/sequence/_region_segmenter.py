@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..base import OutputMixin
 from ..correlation._canonical import check_choice
 from ..temporal.changepoints._collections import in_the_form_given
-from ._image_collections import FittedView, ImageCollectionsMixin, check_pair, pair
+from ._image_collections import FittedView, ImageCollectionsMixin, check_pair, label_of, pair
 from ._region_features import all_patches, check_features, describe, feature_groups, feature_names, flat
 from ._regions import cut_patches, grid_regions, require_skimage, slic_regions
 
@@ -282,8 +282,13 @@ default="auto"
     def _described(self, name, images):
         learnt = self._fitted[name]
         rows = self._rows(images, [self._cut(image) for image in images], learnt.encoder)
-        if (width := rows[0].shape[1]) != len(learnt.names):
-            raise ValueError(f"Regions have {width} features now and had {len(learnt.names)} at fit: fit again.")
+        names = feature_names(self._groups(), learnt.n_channels, self.color_space, rows[0].shape[1])
+        if names != learnt.names:
+            what = "other" if len(names) == len(learnt.names) else f"{len(names)}"
+            raise ValueError(
+                f"{label_of(name)}Regions have {what} features now and had {len(learnt.names)} at fit: fit again after "
+                "setting features or color_space."
+            )
         return _scaled(rows, learnt.scaler)
 
     # --- one image --------------------------------------------------------------------------------------------------

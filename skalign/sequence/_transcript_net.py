@@ -8,6 +8,7 @@ from os import PathLike
 
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from .._backend import resolve_device
 from .._net_aligner import NetAlignerMixin, require_packages
@@ -67,7 +68,7 @@ class TranscriptNetMixin:
         owner = type(self).__name__
         require_packages(owner)  # before anything imports them
         self._check_net_parameters()
-        sequences = check_sequences(X, "", owner)
+        sequences = self._read(X)
         transcripts = check_transcripts(y, sequences, owner)
         for i, (length, labels) in enumerate(zip(sequences.lengths, transcripts)):
             check_feasible(length, labels, self.topology, f"sample {i}: ")
@@ -75,13 +76,15 @@ class TranscriptNetMixin:
         classes = find_classes(transcripts) if earlier is None else self.classes_
         if not len(classes):
             raise ValueError("All transcripts are empty: there is no label to learn.")
-        columns = [codes + self._n_blanks for codes in encode(transcripts, classes)]
+        n_blanks = int(self.topology == "ctc")
+        columns = [codes + n_blanks for codes in encode(transcripts, classes)]
         if earlier is not None:
             check_width(sequences.width, self.n_features_in_, "", owner)
-        encoder, result, judges = self._train(sequences, columns, len(classes) + self._n_blanks, earlier)
+        encoder, result, judges = self._train(sequences, columns, len(classes) + n_blanks, earlier)
         switch_penalty = self._choose_switch_penalty(encoder, sequences, columns, judges)
         # Only here, when nothing can fail any more: data that are refused leave the last fit as it was.
         self.classes_, self.n_features_in_, self._net = classes, sequences.width, encoder
+        self._topology = self.topology  # what the columns of the net mean, whatever is set later
         self.receptive_field_ = getattr(encoder.net_.module("cpu"), "receptive_field", None)
         self.switch_penalty_ = switch_penalty
         self._state = result.state
@@ -89,6 +92,27 @@ class TranscriptNetMixin:
         self.validation_scores_ = (self.validation_scores_ if earlier else []) + result.scores
         self.n_iter_, self.best_epoch_ = result.state["epochs"], result.best_epoch
         return self
+
+    def _read(self, X):
+        from ..views import Views
+
+        owner = type(self).__name__
+        if isinstance(X, Views):
+            raise TypeError(
+                f"{owner} takes one collection of sequences, and X are Views of {X.names}: transcripts belong to one "
+                f"of them. Pass views[{X.names[0]!r}], or put {owner} into PerView({{{X.names[0]!r}: ...}})."
+            )
+        return check_sequences(X, "", owner)
+
+    def _sequences(self, X):
+        check_is_fitted(self, "classes_")
+        sequences = self._read(X)
+        check_width(sequences.width, self.n_features_in_, "", type(self).__name__)
+        return sequences
+
+    def _log_posteriors(self, X):
+        sequences = self._sequences(X)  # says so if there is no net yet
+        return self._net.log_posteriors(sequences)
 
     def _train(self, sequences, columns, n_outputs, earlier):
         import torch
@@ -160,7 +184,7 @@ class TranscriptNetMixin:
 
     @property
     def _n_blanks(self):
-        return int(self.topology == "ctc")
+        return int(self._topology == "ctc")
 
     def _choose_switch_penalty(self, encoder, sequences, columns, rows):
         """The penalty with which decoding errs least on some of the sequences."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Set
+from collections.abc import Mapping, Set
 from contextlib import suppress
 
 import numpy as np
@@ -46,10 +46,13 @@ def _labels(row, i):
         row = row.tolist()
     if isinstance(row, (Mapping, Set)) or not hasattr(row, "__iter__"):
         raise ValueError(f"sample {i}: the transcript is {row!r}, not a sequence of labels.")
-    labels = list(row)
+    # As in an array of them: a tensor equals no other by hash, and 1 is one label however it is stored.
+    labels = [label.tolist() if is_tensor(label) or isinstance(label, np.generic) else label for label in row]
     for label in labels:
-        if not isinstance(label, Hashable):
-            raise TypeError(f"sample {i}: labels must be hashable, and {label!r} is not.")
+        try:
+            hash(label)
+        except TypeError as error:  # a list within a tuple, too
+            raise TypeError(f"sample {i}: labels must be hashable, and {label!r} is not ({error}).") from None
         if label != label:
             raise ValueError(f"sample {i}: the transcript holds NaN, which is no label.")
     return labels

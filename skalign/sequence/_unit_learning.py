@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -78,6 +79,8 @@ class UnitLearningMixin:
     def _take_in(self, rows, label):
         if hasattr(self, "model_"):
             raise ValueError("Units that were refined cannot take in more frames: fit anew.")
+        if self.n_units != (seen := len(self.codebook_)):
+            raise ValueError(f"{label}There are {seen} units: fit anew for n_units={self.n_units}.")
         points, dtype = self._points(rows, label), self.cluster_centers_.dtype
         centers, codebook, counts = self.cluster_centers_.copy(), self.codebook_.copy(), self.counts_.copy()
         for start in range(0, len(rows), self.batch_size):
@@ -114,6 +117,12 @@ class UnitLearningMixin:
     def _points(self, features, label=""):
         """Rows as they are compared."""
         if self.metric == "euclidean":
+            largest, limit = max(features.max(), -features.min()), np.finfo(features.dtype).max / features.size
+            if largest > np.sqrt(limit) / 2:
+                raise ValueError(
+                    f"{label}Frames reach {largest:.3g}, and squares of such numbers are not finite in "
+                    f"{features.dtype}: scale the frames first."
+                )
             return features
         zero = ~features.any(axis=1)
         if zero.any():
@@ -142,7 +151,14 @@ def model_features(model, frames):
     """What a fitted model makes of all frames, as one table."""
     if _takes_sequences(model):
         return np.concatenate([to_numpy(own) for own in model.transform(_sequences(frames))])
-    return np.asarray(model.transform(rows_of(frames)))
+    rows = rows_of(frames)
+    features = model.transform(rows)
+    features = features.toarray() if sp.issparse(features) else to_numpy(features)
+    if features.ndim != 2 or len(features) != len(rows):
+        raise ValueError(
+            f"The model must give one row of features for each of {len(rows)} frames; it gave {features.shape}."
+        )
+    return features
 
 
 def _sequences(frames):

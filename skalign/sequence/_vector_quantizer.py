@@ -18,8 +18,9 @@ from ._vq_training import VectorTrainingMixin
 
 
 def _has_one_codebook(estimator):
-    if estimator.n_codebooks > 1:
-        raise AttributeError(f"A row has {estimator.n_codebooks} codes, one a codebook: transform gives them.")
+    n_codebooks = len(estimator.codebook_) if hasattr(estimator, "codebook_") else estimator.n_codebooks
+    if n_codebooks > 1:
+        raise AttributeError(f"A row has {n_codebooks} codes, one a codebook: transform gives them.")
     return True
 
 
@@ -257,7 +258,7 @@ class VectorQuantizer(
 
         Parameters
         ----------
-        Z : array of int of shape (n_samples, n_codebooks), list of them by sequence, or Views
+        Z : array of int of shape (n_samples, n_codebooks), list of them by sequence, Views or mapping by view
             What `transform` gave; or what `predict` gave.
 
         Returns
@@ -273,7 +274,7 @@ class VectorQuantizer(
             decoded = own._coder.decode(ids, own.codebook_.dtype)
             return like_frames(split_rows(decoded, frames), frames)
 
-        return self._as_views(self._each(Z, rows))
+        return self._each_decoded(Z, rows)
 
     def score(self, X, y=None):
         """Share of the variance of the rows that their codes reconstruct.

@@ -254,6 +254,9 @@ class VectorTrainingMixin:
     def _learn(self, frames, going_on, stream, label):
         table = elements_of(frames)
         n_codes = self._n_codes
+        if going_on and isinstance(self._coder, Features) != (self.encoder is None):
+            earlier = "with" if self.encoder is None else "without"
+            raise ValueError(f"{label}The last fit was {earlier} an encoder: fit anew with warm_start=False.")
         if not going_on:
             check_enough(table.shape[0], self.n_codes if self.codebook == "ema" else 2, "n_codes", label)
         if self.encoder is None:

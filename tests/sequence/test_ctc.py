@@ -351,6 +351,16 @@ def test_impossible_log_probs_are_refused_and_possible_zeros_taken(function):
     assert all(np.isfinite(value).all() for value in found)
 
 
+def test_a_dataframe_is_one_sample_and_a_mapping_none():
+    pd = pytest.importorskip("pandas")
+    log_probs = random_log_probs(np.random.default_rng(0), 4, 3)
+    table = pd.DataFrame(log_probs, columns=["<blank>", "a", "b"])
+    assert forced_align(table, [1, 2]).score == forced_align(log_probs, [1, 2]).score
+    for wrong in ({"a": log_probs}, "abc"):
+        with pytest.raises(ValueError, match="log_probs are an array of shape"):
+            forced_align(wrong, [1])
+
+
 def test_decoding_refuses():
     dead = UNIFORM.copy()
     dead[2] = -np.inf

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skalign import Views
+from skalign import PerView, Views
 from skalign.sequence import CTCAligner, Span, ctc_decode, ctc_posterior
 
 torch = pytest.importorskip("torch")
@@ -188,6 +188,32 @@ def test_labels_of_any_kind(labels):
     assert {label for word in aligner.predict(X) for label in word} <= set(labels)
     assert aligner.score(X, y) > 0.5
     assert [[span.label for span in own] for own in aligner.align(X[:3], y[:3])] == y[:3]
+
+
+def test_scalars_of_numpy_and_torch_are_the_labels_they_hold():
+    X, _ = make_words(4)
+    y = [[torch.tensor(1), torch.tensor(2)], [np.int64(1)], [1, 2], [np.float32(2.0)]]
+    aligner = make_aligner(max_epochs=1).fit(X, y)
+    assert aligner.classes_.tolist() == [1, 2]
+    assert {type(label) for row in aligner.predict(X) for label in row} <= {int}
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_a_topology_that_is_set_later_waits_for_the_next_fit(topology):
+    X, y = make_words(8, repeats=False)
+    aligner = make_aligner(topology, max_epochs=2).fit(X, y)
+    before = aligner.predict(X), aligner.align(X, y), aligner.get_feature_names_out().tolist()
+    other = TOPOLOGIES[topology == "ctc"]
+    aligner.set_params(topology=other)
+    assert (aligner.predict(X), aligner.align(X, y), aligner.get_feature_names_out().tolist()) == before
+    assert ("<blank>" in aligner.fit(X, y).get_feature_names_out()) == (other == "ctc")
+
+
+def test_views_go_through_perview():
+    X, y = make_words(4)
+    views = Views(sound=X, other=np.arange(4.0)[:, None])
+    out = PerView({"sound": make_aligner(max_epochs=1)}).fit(views, y).transform(views)
+    assert [len(own) for own in out["sound"]] == [len(own) for own in X]
 
 
 def test_strings_arrays_and_tensors_as_transcripts():
@@ -559,9 +585,11 @@ def test_other_bad_calls():
     aligner = make_aligner(max_epochs=1)
     with pytest.raises(NotFittedError):
         aligner.predict(X)
-    with pytest.raises(TypeError, match="PerView"):
-        aligner.fit(Views(a=X), y)
+    with pytest.raises(TypeError, match=r"Views of \['a', 'b'\]: .* Pass views\['a'\], or put CTCAligner into PerView"):
+        aligner.fit(Views(a=X, b=X), y)
     aligner.fit(X, y)
+    with pytest.raises(TypeError, match="takes one collection of sequences"):
+        aligner.predict(Views(a=X))
     with pytest.raises(ValueError, match="boundaries must be one of"):
         aligner.align(X, y, boundaries="spikes")
     with pytest.raises(ValueError, match="sample 0: the label 'q' was not seen"):

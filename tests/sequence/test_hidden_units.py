@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skalign import PerView, Views
@@ -300,6 +300,34 @@ def test_masked_prediction_needs_sequences_and_one_unit_a_frame():
         MaskedPredictionNet().fit([X], [[0, 1]])
     with pytest.raises(ValueError, match="kernel_size must be odd"):
         MaskedPredictionNet(kernel_size=4).fit([X], [np.zeros(300)])
+    with pytest.raises(ValueError, match="hidden_layer_sizes must be a tuple of whole numbers"):
+        MaskedPredictionNet(hidden_layer_sizes=(0,)).fit([X], [np.zeros(300)])
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        (None, "requires y to be passed"),
+        ([3, 4], r"Sequence 0: units are 1-D, .* shape \(\)"),
+        ([np.zeros(5), np.zeros((5, 1))], r"Sequence 1: units are 1-D, .* shape \(5, 1\)"),
+        ([np.zeros(5), np.array([0, 1, np.nan, 1, 0])], "Sequence 1: 1 of its units are NaN"),
+    ],
+    ids=["none", "flat", "column", "nan"],
+)
+def test_masked_prediction_refuses_what_is_no_unit_a_frame(units, message):
+    pytest.importorskip("skorch")
+    X = list(np.random.default_rng(0).normal(size=(2, 5, 3)))
+    with pytest.raises(ValueError, match=message):
+        MaskedPredictionNet(max_epochs=1).fit(X, units)
+
+
+def test_features_of_masked_prediction_have_names():
+    pytest.importorskip("skorch")
+    pytest.importorskip("pandas")
+    X, y = make_signals(2)
+    net = MaskedPredictionNet(2, max_epochs=1, random_state=0).set_output(transform="pandas").fit(X, y)
+    assert net.get_feature_names_out().tolist() == ["maskedpredictionnet0", "maskedpredictionnet1"]
+    assert [list(own.columns) for own in net.transform(X)] == [net.get_feature_names_out().tolist()] * 2
 
 
 # --- refused, and among scikit-learn's tools --------------------------------------------------------------------------
@@ -315,8 +343,11 @@ def test_masked_prediction_needs_sequences_and_one_unit_a_frame():
         (np.ones((2, 3)), "n_samples=2 rows .* n_units=4"),
         (["a", "b"], "strings"),
         (np.ones(5), "2D array"),
+        (None, "a NoneType is no table"),
+        ({"a": np.ones((5, 2))}, "a dict is no table"),
+        (np.array([[1e200], [2e200], [3e200], [0.0]]), "Frames reach 3e\\+200"),
     ],
-    ids=["nan", "inf", "empty", "width", "few", "text", "1d"],
+    ids=["nan", "inf", "empty", "width", "few", "text", "1d", "none", "dict", "overflow"],
 )
 def test_bad_data(X, message):
     with pytest.raises(ValueError, match=message):
@@ -331,6 +362,42 @@ def test_bad_data(X, message):
 def test_bad_parameters(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         HiddenUnitDiscretizer(**({"n_units": 2} | options)).fit(np.ones((5, 2)))
+
+
+def test_parameters_set_after_the_fit():
+    X, _ = make_blobs()
+    units = make_units(encode="onehot-dense").fit(X).set_params(n_units=7)
+    assert units.transform(X).shape[1] == len(units.get_feature_names_out()) == 4
+    with pytest.raises(ValueError, match="There are 4 units: fit anew for n_units=7"):
+        units.partial_fit(X)
+
+
+def test_a_series_of_sequences_with_an_index_of_its_own():
+    pd = pytest.importorskip("pandas")
+    X, _ = make_signals(3)
+    series = pd.Series(X, index=[7, 8, 9])
+    for own, expected in zip(make_units().fit(series).predict(series), make_units().fit(X).predict(X)):
+        assert_array_equal(own, expected)
+
+
+def test_units_of_views_as_predict_gives_them_can_be_decoded():
+    X, _ = make_blobs()
+    units = make_units().fit(Views(a=X, b=2 * X))
+    decoded = units.inverse_transform(units.predict(Views(a=X, b=2 * X)))
+    assert_array_equal(decoded["b"], units.views_["b"].codebook_[units.views_["b"].predict(2 * X)])
+
+
+def test_models_with_sparse_features_and_models_that_lose_frames():
+    X, _ = make_blobs(60)
+    sparse = make_units(max_iter=2, model=FunctionTransformer(sp.csr_matrix)).fit(X)
+    dense = make_units(max_iter=2, model=FunctionTransformer()).fit(X)
+    assert_array_equal(sparse.predict(X), dense.predict(X))
+    with pytest.raises(ValueError, match=r"one row of features for each of 60 frames; it gave \(30, 3\)"):
+        make_units(max_iter=2, model=FunctionTransformer(_every_other)).fit(X)
+
+
+def _every_other(X):
+    return X[::2]
 
 
 @pytest.mark.parametrize("codes", [[[4]], [[-1]], [[0.5]], [[np.nan]], [[0, 1]]], ids=str)
@@ -372,12 +439,13 @@ def test_pickle_in_a_fresh_process(tmp_path):
     np.save(tmp_path / "x.npy", X)
     (tmp_path / "u.pkl").write_bytes(pickle.dumps(units))
     code = (
-        "import pickle, sys, numpy as np\n"
-        "u = pickle.load(open('u.pkl', 'rb'))\n"
-        "np.save('out.npy', u.predict(np.load('x.npy')))\n"
+        "import pathlib, pickle, sys, numpy as np\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "u = pickle.loads((folder / 'u.pkl').read_bytes())\n"
+        "np.save(folder / 'out.npy', u.predict(np.load(folder / 'x.npy')))\n"
         "assert 'torch' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert_array_equal(np.load(tmp_path / "out.npy"), units.predict(X))
 
 

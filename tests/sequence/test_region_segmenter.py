@@ -391,6 +391,9 @@ def test_other_images_than_at_fit():
         segmenter.transform(COLORED[..., 0])
     with pytest.raises(ValueError, match="8 features now and had 12 at fit: fit again"):
         segmenter.set_params(features=("color", "position")).transform(COLORED)
+    for other in ({"color_space": "rgb"}, {"features": ("position", "texture", "color")}):  # as many of another kind
+        with pytest.raises(ValueError, match="View 'a': Regions have other features now"):
+            RegionSegmenter(patch_size=4).fit(Views(a=COLORED)).set_params(**other).transform(Views(a=COLORED))
     with pytest.raises(TypeError, match="Sparse data"):
         segmenter.transform(pytest.importorskip("scipy.sparse").eye_array(8))
 

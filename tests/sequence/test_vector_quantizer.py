@@ -482,6 +482,30 @@ def test_bad_codes(codes):
         quantizer.inverse_transform(np.array(codes))
 
 
+def test_parameters_set_after_the_fit(digits):
+    two = make_quantizer(8, 2).fit(digits).set_params(n_codebooks=1)
+    assert not hasattr(two, "predict")  # rows still have two codes
+    one = make_quantizer(8).fit(digits).set_params(n_codebooks=2)
+    assert_array_equal(one.predict(digits), one.transform(digits)[:, 0])
+
+
+@pytest.mark.parametrize(("first", "second"), [(None, "mlp"), ("mlp", None)], ids=["to net", "from net"])
+def test_warm_starts_do_not_go_on_with_another_kind_of_encoder(first, second):
+    rows = make_rows(60)
+    quantizer = make_quantizer(4, encoder=first, max_epochs=1, warm_start=True).fit(rows).set_params(encoder=second)
+    codes = quantizer.codebook_
+    with pytest.raises(ValueError, match=f"The last fit was with{'' if first else 'out'} an encoder: fit anew"):
+        quantizer.fit(rows)
+    assert quantizer.codebook_ is codes
+
+
+def test_codes_of_views_as_predict_gives_them_can_be_decoded():
+    rows = make_rows(60)
+    quantizer = make_quantizer(4).fit(Views(a=rows, b=-rows))
+    ids = quantizer.predict(Views(b=-rows))
+    assert_array_equal(quantizer.inverse_transform(ids)["b"], quantizer.views_["b"].inverse_transform(ids["b"]))
+
+
 def test_pipelines_and_searches(digits):
     labels = load_digits().target[:600]
     pipe = make_pipeline(
@@ -504,12 +528,13 @@ def test_pickle_in_a_fresh_process(tmp_path, trained, digits, kind):
     np.save(tmp_path / "x.npy", digits)
     (tmp_path / "q.pkl").write_bytes(pickle.dumps(quantizer))
     code = (
-        "import pickle, sys, numpy as np\n"
-        "q = pickle.load(open('q.pkl', 'rb'))\n"
-        "np.save('out.npy', q.transform(np.load('x.npy')))\n"
+        "import pathlib, pickle, sys, numpy as np\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "q = pickle.loads((folder / 'q.pkl').read_bytes())\n"
+        "np.save(folder / 'out.npy', q.transform(np.load(folder / 'x.npy')))\n"
         + ("assert 'torch' not in sys.modules\n" * (kind != "net"))
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert_array_equal(np.load(tmp_path / "out.npy"), quantizer.transform(digits))
 
 
