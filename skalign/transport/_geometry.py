@@ -30,19 +30,12 @@ def moved(thing, move):
 
 
 class Geometry:
-    """Costs across. A subclass has `cost`, `from_source` and `from_target`, which give costs as of `_costs`."""
+    """Costs across, in the form of `_costs`.
 
-    def cost(self):
-        """Costs from the fitted source to the fitted target."""
-        raise NotImplementedError
-
-    def from_source(self, rows):
-        """Costs from rows of the source, new or not, to the fitted target."""
-        raise NotImplementedError
-
-    def from_target(self, rows):
-        """Costs from rows of the target, new or not, to the fitted source."""
-        raise NotImplementedError
+    A subclass has ``cost()``, from the fitted source to the fitted target, unless it is met after the fit alone;
+    ``from_source(rows)``, from rows of the source, new or not, to the fitted target; and ``from_target(rows)``, from
+    rows of the target to the fitted source, where new rows of that side can be.
+    """
 
 
 class Given(Geometry):

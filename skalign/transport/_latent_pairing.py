@@ -194,8 +194,7 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
         Parameters
         ----------
         X : Domains, Views, or array-like of shape (n, n_features)
-            Two collections, or the source. Rows of Views are true pairs, which are not used but for
-            ``objective_identity_``.
+            Two collections, or the source. Rows of Views are true pairs; only ``objective_identity_`` looks at them.
         y : array-like of shape (m, n_features_target), default=None
             The target after a plain array. Beside Domains, pair ids in row order (`Domains.stack`): -1 unknown, equal
             ids one pair. Beside Views it is not looked at.
