@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from numbers import Integral, Real
-from os import PathLike
 
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import resolve_device
 from .._net_aligner import NetAlignerMixin, require_packages
 from .._net_encoder import StoredNet
+from .._training_constraints import TRAINING_CONSTRAINTS
 from ..correlation._canonical import check_choice
 from ..temporal._sequences import check_sequences, check_width
 from ._decode import ctc_decode
@@ -30,27 +30,10 @@ CONSTRAINTS = {
     "topology": [StrOptions(set(TOPOLOGIES))],
     "encoder": [StrOptions({"conv", "linear"}), callable],
     "kernel_size": [_WHOLE],
-    "standardize": [StrOptions({"view", "feature"}), Options(bool, {False})],
     "decode": [StrOptions({"greedy", "beam"})],
     "beam_width": [_WHOLE],
     "switch_penalty": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate_schedule": [str, callable],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "batch_size": [_WHOLE],
-    "max_epochs": [_WHOLE],
-    "early_stopping": ["boolean", StrOptions({"auto"})],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [_WHOLE],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-    "warm_start": ["boolean"],
-    "mixed_precision": ["boolean"],
-    "device": [str, None],
-    "callbacks": [list, tuple, None],
-    "checkpoint": [str, PathLike, None],
-    "verbose": ["verbose"],
-    "random_state": ["random_state"],
+    **TRAINING_CONSTRAINTS,
 }
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from os import PathLike
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._backend import is_tensor, resolve_device, to_numpy
 from .._bags import elements_of
 from .._input import check_sample_shape
 from .._net_aligner import NetAlignerMixin, require_packages
 from .._net_encoder import NetEncoder, usable_device
+from .._training_constraints import TRAINING_CONSTRAINTS
 from ._codebook import check_enough, decode, learn_batch, quantize, residual_kmeans
 from ._frame_tables import result_dtype
 
@@ -37,28 +37,11 @@ CONSTRAINTS = {
     "encoder": [StrOptions({"mlp", "conv"}), callable, None],
     "decoder": [callable, None],
     "n_components": [_WHOLE],
-    "standardize": [StrOptions({"view", "feature"}), Options(bool, {False})],
     "decay": [_SHARE],
     "epsilon": [_POSITIVE],
     "dead_code_threshold": [_SHARE],
     "commitment": [_NOT_NEGATIVE],
-    "batch_size": [_WHOLE],
-    "learning_rate": [_POSITIVE],
-    "learning_rate_schedule": [str, callable],
-    "weight_decay": [_NOT_NEGATIVE],
-    "max_epochs": [_WHOLE],
-    "early_stopping": ["boolean", StrOptions({"auto"})],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [_WHOLE],
-    "tol": [_NOT_NEGATIVE],
-    "gradient_clip": [_POSITIVE, None],
-    "warm_start": ["boolean"],
-    "mixed_precision": ["boolean"],
-    "device": [str, None],
-    "callbacks": [list, tuple, None],
-    "checkpoint": [str, PathLike, None],
-    "verbose": ["verbose"],
-    "random_state": ["random_state"],
+    **TRAINING_CONSTRAINTS,
 }
 
 

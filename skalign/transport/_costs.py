@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances
 
 from .._backend import astype, is_numpy, is_tensor, like, namespace
+from ..metrics.similarity import unit_rows
 
 _BLOCK_ENTRIES = 2**17  # entries of a block of costs: about what the second level cache holds
 _BLOCK_ENTRIES_ON_DEVICE = 2**26
@@ -56,7 +57,7 @@ class PointCost:
         self.points = X, Y
         self._X, self._Y = X, Y
         if metric == "cosine":
-            self._X, self._Y = (_unit(xp, table) for table in (X, Y))
+            self._X, self._Y = (unit_rows(table) for table in (X, Y))
         elif metric in _IN_NAMESPACE:
             center = xp.mean(Y, axis=0)  # far from the origin, products of large numbers would cancel
             self._X, self._Y = X - center, Y - center
@@ -102,11 +103,6 @@ class MixedCost:
     def rows(self, rows):
         """Costs of a slice of rows."""
         return sum(weight * cost.rows(rows) for weight, cost in self.parts)
-
-
-def _unit(xp, table):
-    norms = xp.sqrt(xp.sum(table * table, axis=1, keepdims=True))
-    return table / xp.where(norms > 0, norms, xp.ones_like(norms))
 
 
 def row_blocks(cost):

@@ -69,8 +69,8 @@ class EntropicPlan:
 
     def sum(self, axis=None):
         """Sums over one axis or both, which are the marginals and the mass."""
-        blocks = [self[rows] for rows in row_blocks(self._cost)]
-        xp = namespace(blocks[0])
+        xp = namespace(self._cost.reference)
+        blocks = (self[rows] for rows in row_blocks(self._cost))
         if axis == 1:
             return xp.concat([xp.sum(block, axis=1) for block in blocks])
         columns = sum(xp.sum(block, axis=0) for block in blocks)
