@@ -16,10 +16,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skalign import Domains, Fuse, MutualInformation, PerView, Views, select_view
+from skalign import Domains, Fuse, PerView, Views, select_view
 from skalign.metrics import alignment_scorer
 
-from ._instances import PAIRED
+from ._instances import PAIRED, exempt, expected_similarity, feature_word, width_of
 
 
 def make_data(n=60, seed=0):
@@ -40,11 +40,6 @@ def data():
 def aligner(request):
     aligner = clone(PAIRED[request.param])
     return aligner.set_params(**{width_of(aligner): 3})
-
-
-def width_of(aligner):
-    """The parameter that sets the width of the shared space."""
-    return "n_anchors" if hasattr(aligner, "n_anchors") else "n_components"
 
 
 @pytest.fixture
@@ -116,25 +111,27 @@ def test_similarity(aligner, data):
     aligner.fit(X, Y)
     S = aligner.similarity(X[:6], Y[:11])
     assert S.shape == (6, 11)
-    Zx, Zy = aligner.transform(X[:6], Y[:11])
-    expected = Zx @ Zy.T
-    if not isinstance(aligner, MutualInformation):  # its inner products are estimates, in nats
-        expected = expected / np.linalg.norm(Zx, axis=1)[:, None] / np.linalg.norm(Zy, axis=1)
-    assert_allclose(S, expected, atol=1e-10)
-    swapped = clone(aligner).fit(Views(a=X, b=Y))
-    turned = swapped.similarity(Views(a=X, b=Y), views=("b", "a"))
-    assert_allclose(turned, swapped.similarity(Views(a=X, b=Y)).T, atol=1e-10)
+    assert_allclose(S, expected_similarity(aligner, *aligner.transform(X[:6], Y[:11])), atol=1e-10)
+    check_direction(clone(aligner).fit(Views(a=X, b=Y)), Views(a=X, b=Y))
 
 
 def test_similarity_of_three_views(aligner, data):
-    if isinstance(aligner, MutualInformation):
-        pytest.skip("mutual information is that of two views")
+    if reason := exempt(aligner, "three views"):
+        pytest.skip(reason)
     X, Y, _ = data
     three = clone(aligner).fit(Views(a=X, b=Y, c=X[:, ::-1]))
     with pytest.raises(ValueError, match=r"views=\(name, name\)"):
         three.similarity(Views(a=X, b=Y, c=X))
-    swapped = three.similarity(Views(a=X, b=Y), views=("b", "a"))
-    assert_allclose(swapped, three.similarity(Views(a=X, b=Y)).T, atol=1e-10)
+    check_direction(three, Views(a=X, b=Y))
+
+
+def check_direction(aligner, views):
+    """The similarity of b to a is that of a to b, unless it tells which of them is the more general one."""
+    S, turned = aligner.similarity(views), aligner.similarity(views, views=("b", "a")).T
+    if exempt(aligner, "symmetry"):
+        assert not np.allclose(turned, S)
+    else:
+        assert_allclose(turned, S, atol=1e-10)
 
 
 def test_score_is_a_float_that_falls_for_permuted_pairs(aligner, data):
@@ -155,7 +152,7 @@ def test_pipeline_predicts_from_one_view(aligner, data):
         aligner.set_params(n_anchors=None)  # three rows drawn at random tell too little
     steps = PerView({"a": StandardScaler(), "b": PCA(3)}), aligner, Fuse("mean"), LogisticRegression()
     pipe = make_pipeline(*steps).fit(Views(a=X, b=Y), labels)
-    assert pipe.score(Views(a=X), labels) > 0.8  # chance: 0.5
+    assert exempt(aligner, "one place for a pair") or pipe.score(Views(a=X), labels) > 0.8  # chance: 0.5
     assert_array_equal(select_view(pipe, "b").predict(Y), pipe.predict(Views(b=Y)))
 
 
@@ -224,6 +221,8 @@ def test_encoder_is_a_frozen_transformer(aligner, data):
 
 def test_float32_stays(aligner, data):
     X, Y, _ = data
+    if exempt(aligner, "long fits in float32"):
+        aligner.set_params(max_epochs=10)
     exact = clone(aligner).fit(X, Y).transform(X)
     Zx, Zy = aligner.fit(X.astype(np.float32), Y.astype(np.float32)).transform(X.astype(np.float32), Y)
     assert exact.dtype == np.float64
@@ -279,7 +278,7 @@ def test_data_frames_and_set_output(aligner, data, rounding):
 
 def test_feature_names(aligner, data):
     X, Y, _ = data
-    word = type(aligner).__name__.lower()
+    word = feature_word(aligner)
     assert list(aligner.fit(X, Y).get_feature_names_out()) == [f"{word}{i}" for i in range(3)]
     names = aligner.fit(Views(a=X, b=Y)).get_feature_names_out()
     assert list(names) == [f"{view}__{word}{i}" for view in "ab" for i in range(3)]
