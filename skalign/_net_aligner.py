@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from numbers import Integral, Real
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from joblib import hash as joblib_hash
 from sklearn.utils import check_random_state
 
 from ._backend import is_tensor, resolve_device
 from ._bags import elements_of
 from ._input import check_sample_shape
 from ._net_encoder import StoredNet
+from ._training_options import TrainingOptionsMixin
 from .base import PairedAlignerMixin
 from .metrics._ranking import _check_groups
 from .views._by_view import by_view
 
-_FEWEST_TO_VALIDATE = 20  # a score on fewer held-out rows is noise that would stop training at random
-_MOST_TO_VALIDATE = 5000  # ranking more rows after every epoch would cost more than the epoch
 _ARCHITECTURE = ("hidden_layer_sizes", "activation", "dropout", "batch_norm", "input_noise")
 
 
-class NetAlignerMixin(PairedAlignerMixin):
+class NetAlignerMixin(TrainingOptionsMixin, PairedAlignerMixin):
     """Training of one net a view through `skalign._training.train`.
 
     A subclass has the constructor parameters read here, ``_encoder_class``, and
@@ -35,7 +32,7 @@ class NetAlignerMixin(PairedAlignerMixin):
       None for held-out rows that there are not.
     """
 
-    _encoder_class = None
+    _encoder_class: Any = None
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 
@@ -51,19 +48,21 @@ class NetAlignerMixin(PairedAlignerMixin):
     def _train_nets(self, X, y, groups, max_epochs, go_on, validate):
         require_packages(type(self).__name__)  # before anything imports them
         from ._nets import ViewNets
+        from ._processes import current_processes
         from ._training import own_randomness, train
 
         self._check_options()
         tables, encoders = self._open_tables(X, y, self._encoder_class)
         self._check_architectures(list(tables))
         names, n_rows = list(tables), next(iter(tables.values())).shape[0]
-        rng = check_random_state(self.random_state)
+        processes = current_processes()
+        rng = processes.on_main(lambda: check_random_state(self.random_state))
         seed = int(rng.randint(2**31 - 1))
         earlier = self._earlier(encoders) if go_on else None
         self._set_input_scales(tables, encoders, earlier)
         groups = group_numbers(groups, n_rows)
         rows, held_out = self._split(n_rows, groups, rng) if validate else (np.arange(n_rows), np.arange(0))
-        self._check_batches(len(rows))
+        self._check_batches(len(rows), processes.size)
         table = elements_of(next(iter(tables.values())))
         device = str(table.device) if is_tensor(table) else None
         with own_randomness(seed):
@@ -76,8 +75,9 @@ class NetAlignerMixin(PairedAlignerMixin):
             device = resolve_device(self.device, 6.0 * weights * len(rows) * max_epochs) or "cpu"
         train_rows = self._rows(tables, encoders, rows, groups, device)
         valid_rows = self._rows(tables, encoders, held_out, groups, device) if len(held_out) else None
+        processes.check_same(train_rows.views)
         start = module.state_dict() if earlier is None else earlier["module"]
-        options = self._options(seed, device, max_epochs, [tables, groups, start])
+        options = self._options(seed, device, max_epochs, [tables, groups, start], processes)
         with own_randomness(seed, device):
             if earlier is None:
                 self._before_training(module.to(device), train_rows, valid_rows)
@@ -90,7 +90,7 @@ class NetAlignerMixin(PairedAlignerMixin):
         # Last: a module of the user's own is kept, and goes back to the CPU, away from the rows.
         kinds, architectures = self._by_view("encoder", names), self._architectures(names)
         for name, net in zip(names, module.encoders):
-            shape, n_outputs = encoders[name].sample_shape_, self.n_components
+            shape, n_outputs = encoders[name].sample_shape_, self._n_outputs()
             stored = StoredNet(net, kinds[name], shape, n_outputs, architectures[name])
             encoders[name].set_net(stored, n_outputs, self.device)
         self.encoders_ = encoders
@@ -101,6 +101,10 @@ class NetAlignerMixin(PairedAlignerMixin):
         self.best_epoch_ = len(self.loss_curve_) - len(result.losses) + result.best_epoch
         return self
 
+    def _n_outputs(self):
+        """Width of what the nets give."""
+        return self.n_components
+
     def _build(self, encoders):
         from ._nets import build_encoder
 
@@ -108,7 +112,7 @@ class NetAlignerMixin(PairedAlignerMixin):
         kinds, architectures = self._by_view("encoder", names), self._architectures(names)
         return {
             name: build_encoder(
-                kinds[name], encoder.sample_shape_, self.n_components, architectures[name], f"View {name!r}: "
+                kinds[name], encoder.sample_shape_, self._n_outputs(), architectures[name], f"View {name!r}: "
             )
             for name, encoder in encoders.items()
         }
@@ -142,56 +146,8 @@ class NetAlignerMixin(PairedAlignerMixin):
             views[name] = encoders[name].prepare(part, device)
         return PairedRows(views, None if groups is None else torch.as_tensor(groups[rows], device=device))
 
-    def _split(self, n_rows, groups, rng):
-        """Rows to train on and rows to hold out: whole groups where there are many small ones, as of captions."""
-        fraction = min(self.validation_fraction, _MOST_TO_VALIDATE / n_rows)
-        n_held_out = 0 if not self.early_stopping else max(2, round(fraction * n_rows))  # one row has no score
-        if self.early_stopping == "auto" and n_held_out < _FEWEST_TO_VALIDATE:
-            n_held_out = 0
-        if n_held_out == 0:
-            return np.arange(n_rows), np.arange(0)
-        if groups is not None and (groups.max() + 1) * fraction >= _FEWEST_TO_VALIDATE:
-            chosen = rng.permutation(groups.max() + 1)[: round(fraction * (groups.max() + 1))]
-            held_out = np.isin(groups, chosen)
-        else:
-            held_out = np.zeros(n_rows, dtype=bool)
-            held_out[rng.permutation(n_rows)[:n_held_out]] = True
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-    def _options(self, seed, device, max_epochs, data):
-        from ._nets import to_arrays
-        from ._training import TrainingOptions
-
-        checkpoint = None
-        if self.checkpoint is not None:
-            folder = Path(self.checkpoint)
-            folder.mkdir(parents=True, exist_ok=True)
-            settings = {k: v for k, v in self.get_params().items() if k not in ("checkpoint", "verbose", "callbacks")}
-            # Addresses of functions change from process to process; what they make is in the weights at the start.
-            content = [re.sub(r" at 0x[0-9a-f]+", "", repr(settings)), seed, to_arrays(data)]
-            checkpoint = folder / f"{type(self).__name__.lower()}-{joblib_hash(content)}.pt"
-        return TrainingOptions(
-            seed=seed,
-            device=device,
-            learning_rate=self.learning_rate,
-            schedule=self.learning_rate_schedule,
-            weight_decay=self.weight_decay,
-            batch_size=self._batch_size(),
-            max_epochs=max_epochs,
-            patience=self.n_iter_no_change if self.early_stopping else None,
-            tol=self.tol,
-            gradient_clip=self.gradient_clip,
-            mixed_precision=self.mixed_precision,
-            verbose=int(self.verbose),
-            callbacks=list(self.callbacks or []),
-            checkpoint=checkpoint,
-        )
-
     def _before_training(self, module, train, valid):
         """A start other than random weights."""
-
-    def _batch_size(self):
-        return self.batch_size
 
     def _frozen(self, names):
         return ()
@@ -212,10 +168,12 @@ class NetAlignerMixin(PairedAlignerMixin):
         for name in names:
             check_architecture(kinds[name], architectures[name], f"View {name!r}: ")
 
-    def _check_batches(self, n_rows):
+    def _check_batches(self, n_rows, n_processes):
         from ._training import batch_sizes
 
         least, why = self._smallest_batch()
+        if n_processes > least:
+            least, why = n_processes, f"Each of {n_processes} processes needs a row of every batch"
         smallest = min(batch_sizes(n_rows, self._batch_size()), default=0)
         if smallest < least:
             raise ValueError(
@@ -230,18 +188,19 @@ class NetAlignerMixin(PairedAlignerMixin):
         """Raise ValueError for parameters of training that mean nothing."""
         from ._training_callbacks import SCHEDULES
 
-        whole = {"n_components": 1, "max_epochs": 1, "n_iter_no_change": 1}
-        values = {name: getattr(self, name) for name in whole} | {"batch_size": self._batch_size()}
-        whole["batch_size"] = 2
-        for name, least in whole.items():
-            value = values[name]
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        widths = [name for name in ("n_components", "n_shared", "n_unique") if hasattr(self, name)]
+        values = {name: getattr(self, name) for name in (*widths, "max_epochs", "n_iter_no_change")}
+        for name, value in (values | {"batch_size": self._batch_size()}).items():
+            least = 2 if name == "batch_size" else 1
+            if not _is_whole(value, least):
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
         bounds = {
             "learning_rate": self.learning_rate > 0 if isinstance(self.learning_rate, Real) else False,
             "weight_decay": self.weight_decay >= 0 if isinstance(self.weight_decay, Real) else False,
             "tol": self.tol >= 0 if isinstance(self.tol, Real) else False,
             "validation_fraction": 0 < self.validation_fraction < 1,
+            "encode_batch_size": self.encode_batch_size is None or _is_whole(self.encode_batch_size, 1),
+            "mixed_precision": self.mixed_precision in (True, False, "bf16", "fp16"),
             "gradient_clip": self.gradient_clip is None or self.gradient_clip > 0,
             "early_stopping": self.early_stopping in (True, False, "auto"),
             "standardize": self.standardize in ("feature", "view", False),
@@ -258,6 +217,10 @@ def require_packages(owner):
     """Raise ImportError, which says what to install, unless nets can be trained."""
     if missing := [name for name in ("torch", "skorch") if find_spec(name) is None]:
         raise ImportError(f"{owner} trains nets and needs {' and '.join(missing)}: pip install 'skalign[deep]'.")
+
+
+def _is_whole(value, least):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
 
 
 def group_numbers(groups, n_rows):

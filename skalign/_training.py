@@ -2,7 +2,8 @@
 
 skorch runs the loop, keeps the history, stops early and clips gradients. Added here are batches cut from tensors that
 lie on the device already (a DataLoader takes half as long again), randomness that is a function of seed and epoch, so
-that an interrupted training resumes to the same weights bit for bit, and errors in words.
+that an interrupted training resumes to the same weights bit for bit, batches larger than memory or shared by several
+processes, half precision, and errors in words.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +22,10 @@ from skorch.dataset import get_len
 
 from ._bags import on_elements
 from ._nets import to_arrays, to_tensors
-from ._training_callbacks import BestEpoch, Checkpoint, Course, HeldOutScore, Progress, seed_torch
+from ._processes import OneProcess
+from ._training_callbacks import BestEpoch, Course, HeldOutScore, Progress, seed_torch
+from ._training_checkpoint import Checkpoint
+from ._training_parts import check_rowwise, encode_in_parts, explains_memory
 
 
 @dataclass
@@ -31,6 +36,12 @@ class TrainingOptions:
     ----------
     seed : int
         What all randomness follows from.
+    encode_batch_size : int or None
+        Rows of a batch that the nets hold at a time; None is all.
+    mixed_precision : bool, "bf16" or "fp16"
+        True is "bf16" on CUDA and nothing elsewhere.
+    processes : OneProcess or Processes
+        Which share every batch.
     checkpoint : Path or None
         File that is written after every epoch and removed at the end.
     """
@@ -41,14 +52,26 @@ class TrainingOptions:
     schedule: object = "constant"
     weight_decay: float = 0.0
     batch_size: int = 256
+    encode_batch_size: int | None = None
     max_epochs: int = 100
     patience: int | None = None
     tol: float = 1e-4
     gradient_clip: float | None = None
-    mixed_precision: bool = False
+    mixed_precision: bool | str = False
     verbose: int = 0
     callbacks: list = field(default_factory=list)
     checkpoint: Path | None = None
+    processes: OneProcess = field(default_factory=OneProcess)
+
+    @property
+    def dtype(self):
+        """What the nets compute in, or None for their own type."""
+        chosen = ("bf16" if self.on_cuda else None) if self.mixed_precision is True else self.mixed_precision
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(chosen)
+
+    @property
+    def on_cuda(self):
+        return str(self.device).startswith("cuda")
 
 
 @dataclass
@@ -127,9 +150,11 @@ class Batches:
 
 
 class AlignmentNet(NeuralNet):
-    """skorch's net for modules that map views to outputs and hold their own loss."""
+    """skorch's net for modules that map views to outputs and hold their own loss.
 
-    mixed_precision = False
+    Its attributes `options`, the `TrainingOptions`, and `scaler`, which keeps small gradients from vanishing in
+    float16, are set before it is trained.
+    """
 
     @property
     def _default_callbacks(self):
@@ -142,11 +167,44 @@ class AlignmentNet(NeuralNet):
         if self.module_.training != training:  # walking through all modules takes as long as a small step
             super()._set_training(training)
 
+    def train_step_single(self, batch, **fit_params):
+        self._set_training(True)
+        X, groups = batch
+        outputs = self.infer(X)
+        loss = self.get_loss(outputs, groups, X=X, training=True)
+        self.scaler.scale(loss).backward()
+        self.options.processes.average_gradients(self.module_.parameters())
+        self.scaler.unscale_(self.optimizer_)  # now, as they may be clipped next
+        return {"loss": loss, "y_pred": outputs}
+
+    def _step_optimizer(self, step_fn):
+        step_fn()
+        self.scaler.step(self.optimizer_)
+        self.scaler.update()
+
     def infer(self, X, **fit_params):
-        on_gpu = self.mixed_precision and str(self.device).startswith("cuda")
-        with torch.autocast("cuda", dtype=torch.bfloat16) if on_gpu else nullcontext():
-            outputs = self.module_(X)
+        dtype = self.options.dtype
+        with nullcontext() if dtype is None else torch.autocast(torch.device(self.device).type, dtype=dtype):
+            outputs = self._outputs(X)
         return {name: on_elements(torch.Tensor.float, Z) for name, Z in outputs.items()}  # losses need the digits
+
+    def _outputs(self, X):
+        rows_at_once, processes = self.options.encode_batch_size, self.options.processes
+        if rows_at_once is None and processes.size == 1:
+            return self.module_(X)
+        encode = partial(encode_in_parts, rows_at_once=rows_at_once, processes=processes)
+        with self._noise_of_share():
+            return {
+                name: on_elements(partial(encode, net), X[name])
+                for name, net in zip(self.module_.names, self.module_.encoders)
+            }
+
+    def _noise_of_share(self):
+        """Randomness that differs between processes, and leaves what they have in common to batches and losses."""
+        processes = self.options.processes
+        if processes.size == 1:
+            return nullcontext()
+        return own_randomness(int(torch.randint(2**31, ())) + processes.rank, self.device)
 
     def get_loss(self, outputs, groups, X=None, training=False):
         return self.module_.objective(outputs, X, groups if get_len(groups) else None)
@@ -176,11 +234,20 @@ def train(module, rows, options, score=None, state=None):
     ------
     FloatingPointError
         When the loss is not finite.
+    MemoryError
+        When a batch does not fit.
+    OSError
+        When a checkpoint cannot be written or read.
     """
     done = 0 if state is None else state["epochs"]
-    stopping = None
+    processes, stopping = options.processes, None
+    if options.encode_batch_size is not None or processes.size > 1:
+        check_rowwise(module)
+    if score is not None:
+        score = _on_main(score, processes)  # all have to stop in the same epoch
     if score is not None and options.patience is not None:
         stopping = BestEpoch(score, options.patience, options.tol)
+    checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint, stopping, processes)
     net = AlignmentNet(
         module,
         criterion=torch.nn.Identity,
@@ -193,48 +260,56 @@ def train(module, rows, options, score=None, state=None):
         batch_size=options.batch_size,
         iterator_train=Batches,
         train_split=None,
-        callbacks=_callbacks(options, score, stopping, done),
+        callbacks=_callbacks(options, score, stopping, checkpoint, done),
         device=options.device,
-        verbose=int(options.verbose > 1),
+        verbose=int(options.verbose > 1 and processes.rank == 0),
     )
-    net.mixed_precision = options.mixed_precision
+    net.options = options
+    net.scaler = torch.amp.GradScaler(torch.device(options.device).type, enabled=options.dtype == torch.float16)
     net.initialize()
+    if processes.size > 1:
+        state = processes.on_main(lambda: _state(net) if state is None else state)
     if state is not None:
         _restore(net, state)
-    net.partial_fit(rows)
+    with explains_memory(options, net.history):
+        net.partial_fit(rows)
     losses = [entry["train_loss"] for entry in net.history if "train_loss" in entry]
     if len(losses) < options.max_epochs and not (stopping is not None and stopping.stopped):
         warnings.warn(f"Training was interrupted in epoch {len(net.history)}.", ConvergenceWarning, stacklevel=5)
-    elif options.checkpoint is not None:
-        options.checkpoint.unlink(missing_ok=True)
+    elif checkpoint is not None:
+        checkpoint.remove()
     module.eval()
     return Training(
-        state={
-            "module": to_arrays(module.state_dict()),
-            "optimizer": to_arrays(net.optimizer_.state_dict()),
-            "epochs": done + len(losses),
-        },
+        state=_state(net) | {"epochs": done + len(losses)},
         losses=losses,
         scores=[entry["valid_score"] for entry in net.history if "valid_score" in entry],
         best_epoch=len(losses) if stopping is None else stopping.best_epoch_,
     )
 
 
-def _callbacks(options, score, stopping, done):
+def _callbacks(options, score, stopping, checkpoint, done):
     callbacks = [Course(options, done)]
     if options.gradient_clip is not None:
         callbacks.append(GradientNormClipping(options.gradient_clip))
     if score is not None:
         callbacks.append(HeldOutScore(score))
     callbacks += options.callbacks
-    if options.verbose:
+    if options.verbose and options.processes.rank == 0:
         callbacks.append(PrintLog() if options.verbose > 1 else Progress(options.max_epochs))
     if stopping is not None:
         callbacks.append(stopping)
-    if options.checkpoint is not None:
+    if checkpoint is not None:
         # After early stopping, which ends an epoch by an exception: the epoch that stopped is done again on resuming.
-        callbacks.append(Checkpoint(options.checkpoint, stopping))
+        callbacks.append(checkpoint)
     return callbacks
+
+
+def _on_main(score, processes):
+    return lambda module: processes.on_main(lambda: score(module))
+
+
+def _state(net):
+    return {"module": to_arrays(net.module_.state_dict()), "optimizer": to_arrays(net.optimizer_.state_dict())}
 
 
 def _restore(net, state):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 
 import numpy as np
@@ -102,38 +101,6 @@ class Progress(Callback):
 
     def on_train_end(self, net, **kwargs):
         self.bar.close()
-
-
-class Checkpoint(Callback):
-    """The whole state of the training on disk after every epoch, and back from there before the first.
-
-    skorch's own checkpoint keeps neither the count nor the best weights of early stopping, without which a resumed
-    training could end elsewhere.
-    """
-
-    def __init__(self, path, stopping):
-        self.path, self.stopping = path, stopping
-
-    def on_train_begin(self, net, **kwargs):
-        if not self.path.exists():
-            return
-        saved = torch.load(self.path, map_location=net.device, weights_only=False)
-        net.module_.load_state_dict(saved["module"])
-        net.optimizer_.load_state_dict(saved["optimizer"])
-        net.history = saved["history"]
-        if self.stopping is not None:
-            vars(self.stopping).update(saved["stopping"])
-
-    def on_epoch_end(self, net, **kwargs):
-        state = {
-            "module": net.module_.state_dict(),
-            "optimizer": net.optimizer_.state_dict(),
-            "history": net.history,
-            "stopping": None if self.stopping is None else self.stopping.progress,
-        }
-        partial = self.path.with_suffix(f".{os.getpid()}.tmp")
-        torch.save(state, partial)
-        os.replace(partial, self.path)  # at once: a kill in the middle of writing leaves the old one
 
 
 def seed_torch(seed, device):

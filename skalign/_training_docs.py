@@ -25,6 +25,13 @@ standardize : {"view", "feature"} or False, default="view"
     columns stay faint, "feature" each by its own standard deviation, for columns of different units.
 """
 
+_ENCODE_BATCH_SIZE = """
+encode_batch_size : int, default=None
+    Rows of a batch that the nets hold activations of at a time. Batches then need no more memory for the nets than
+    this many rows, for a second pass through them, and the gradient is that of the whole batch. Noise and dropout
+    are drawn part by part, and so differently from None. Not with `batch_norm`.
+"""
+
 _TRAINING = """
 learning_rate : float, default=1e-3
     Step size of AdamW.
@@ -47,8 +54,9 @@ gradient_clip : float, default=None
     Largest norm of the gradient.
 warm_start : bool, default=False
     Let ``fit`` go on from the weights of the last one.
-mixed_precision : bool, default=False
-    Compute the nets in bfloat16 on CUDA.
+mixed_precision : bool, "bf16" or "fp16", default=False
+    Compute the nets in bfloat16, or in float16 with scaled gradients; losses stay in float32. True is "bf16" on CUDA
+    and nothing on CPUs.
 device : {None, "auto", "cpu"} or str, default="auto"
     Where to train. "auto" takes a CUDA device where there is one and the work is worth it.
 callbacks : list of skorch callbacks, default=None
@@ -65,9 +73,11 @@ random_state : int, RandomState or None, default=None
 
 
 def documents_training(cls):
-    """Class decorator: puts the shared parameters in the place of ``{encoder}`` and ``{training}`` in the docstring."""
+    """Class decorator: puts the shared parameters in the place of ``{encoder}`` and others in the docstring."""
     if cls.__doc__ is not None:  # python -OO strips it
         lines = cleandoc(cls.__doc__).split("\n")
-        shared = {"{encoder}": cleandoc(_ENCODER), "{training}": cleandoc(_TRAINING)}
-        cls.__doc__ = "\n".join(shared.get(line, line) for line in lines)
+        shared = {
+            "{encoder}": _ENCODER, "{encode_batch_size}": _ENCODE_BATCH_SIZE, "{training}": _TRAINING,
+        }  # fmt: skip
+        cls.__doc__ = "\n".join(cleandoc(shared[line]) if line in shared else line for line in lines)
     return cls

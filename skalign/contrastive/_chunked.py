@@ -14,6 +14,7 @@ from numbers import Integral
 
 import torch
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 # Powers of 2 cost a third of powers of e in torch on CPUs, so logits are taken to base 2.
 _LOG2_E = 1 / math.log(2)
@@ -26,6 +27,10 @@ _CHUNKED_FROM = 512
 # Numbers in a chunk (2 MB in float32, about a cache), and rows below which the products get slow.
 _CHUNK = 2**19
 _FEWEST_ROWS = 64
+# Losses without a function of their own are differentiated by autograd: on the whole matrix up to this many rows, where
+# it has 256 MB in float32, and beyond it in chunks of so many numbers, each computed again on the way back.
+_WHOLE_UP_TO = 8192
+_CHUNK_AGAIN = 2**22
 
 
 def chunk_rows(chunk_size, n, d):
@@ -37,6 +42,61 @@ def chunk_rows(chunk_size, n, d):
     if isinstance(chunk_size, Integral) and not isinstance(chunk_size, bool) and chunk_size > 0:
         return min(n, chunk_size)
     raise ValueError(f'chunk_size must be "auto", a positive int or None, got {chunk_size!r}.')
+
+
+def _products(A, B):
+    return A @ B.T
+
+
+def both_ways(term, A, B, groups, compare=_products):
+    """Sum of `by_rows` of A against B and of B against A, of shape (n,)."""
+    if len(A) > _WHOLE_UP_TO:
+        return by_rows(term, A, B, groups, compare) + by_rows(term, B, A, groups, compare)
+    scores, same = compare(A, B), same_group(A, groups)
+    return term(scores, same, 0) + term(scores.T, same, 0)
+
+
+def by_rows(term, A, B, groups, compare=_products):
+    """A function of the rows of a matrix of scores, of which only a part is held at a time where it is large.
+
+    Parameters
+    ----------
+    term : callable
+        ``term(scores, same, start)`` gives one number a row, from the scores of rows `start` and following, and which
+        of them are positives.
+    A, B : tensors of shape (n, d)
+        What is compared.
+    groups : int tensor of shape (n,) or None
+        Group ids; None is one row a group.
+    compare : callable
+        Scores from rows of A and all of B.
+
+    Returns
+    -------
+    tensor of shape (n,)
+    """
+
+    def of_part(rows, others, start):
+        return term(compare(rows, others), same_group(A, groups, start, len(rows)), start)
+
+    if len(A) <= _WHOLE_UP_TO:
+        return of_part(A, B, 0)
+    n_rows = max(_FEWEST_ROWS, _CHUNK_AGAIN // len(A))
+    parts = [
+        checkpoint(of_part, A[start : start + n_rows], B, start, use_reentrant=False, preserve_rng_state=False)
+        for start in range(0, len(A), n_rows)
+    ]
+    return torch.cat(parts)
+
+
+def same_group(A, groups, start=0, n_rows=None):
+    """Who belongs with whom: for `n_rows` rows of A from `start` on, None for all, a bool row over all."""
+    n_rows = len(A) if n_rows is None else n_rows
+    if groups is not None:
+        return groups[start : start + n_rows, None] == groups
+    same = torch.zeros(n_rows, len(A), dtype=torch.bool, device=A.device)
+    same.diagonal(start).fill_(True)
+    return same
 
 
 class InfoNCE(torch.autograd.Function):

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from sklearn.base import BaseEstimator
 
 from .._backend import to_numpy
 from .._net_aligner import NetAlignerMixin
 from .._training_docs import documents_training
+from .._typing import (
+    ArrayLike,
+    Checkpoint,
+    Device,
+    Encoder,
+    Metric,
+    PerViewValue,
+    Precision,
+    Rows,
+    Schedule,
+    Seed,
+    Self,
+    Standardize,
+    Stopping,
+)
 from ..views import Views
 from ._bags import BagsMixin, holds_any_bags
 from ._embeddings import EmbeddingEncoder, EmbeddingMixin
@@ -66,6 +84,7 @@ class ContrastiveAligner(
     batch_size : int, default=256
         Largest number of rows in a batch; batches are as equal as can be. Every row of the batch is a negative of
         every other, so larger is better until memory ends; large ones are computed in chunks.
+    {encode_batch_size}
     {training}
 
     Attributes
@@ -174,46 +193,23 @@ class ContrastiveAligner(
     _encoder_class = EmbeddingEncoder
 
     def __init__(
-        self,
-        n_components=64,
-        *,
-        loss="infonce",
-        similarity_function="cosine",
-        temperature=0.07,
-        learn_temperature=True,
-        bias="auto",
-        margin=0.2,
-        label_smoothing=0.0,
-        positives="diagonal",
-        init="random",
-        frozen=(),
-        n_candidates=N_CANDIDATES,
-        bag_regularization=0.05,
-        encoder="mlp",
-        hidden_layer_sizes=(256, 256),
-        activation="relu",
-        dropout=0.0,
-        batch_norm=False,
-        input_noise=0.3,
-        standardize="view",
-        learning_rate=1e-3,
-        learning_rate_schedule="constant",
-        weight_decay=1e-4,
-        batch_size=256,
-        max_epochs=200,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        tol=1e-4,
-        gradient_clip=None,
-        warm_start=False,
-        mixed_precision=False,
-        device="auto",
-        callbacks=None,
-        checkpoint=None,
-        verbose=0,
-        random_state=None,
-    ):
+        self, n_components: int = 64, *,
+        loss: Literal["infonce", "siglip", "hinge", "vse++", "triplet", "supcon", "dcl"] = "infonce",
+        similarity_function: Literal["cosine", "dot"] = "cosine", temperature: float = 0.07,
+        learn_temperature: bool = True, bias: float | Literal["auto"] = "auto", margin: float = 0.2,
+        label_smoothing: float = 0.0, positives: Literal["diagonal", "groups"] = "diagonal",
+        init: Literal["random", "cca"] = "random", frozen: str | Sequence[str] = (), n_candidates: int = N_CANDIDATES,
+        bag_regularization: float = 0.05, encoder: PerViewValue[Encoder] = "mlp",
+        hidden_layer_sizes: PerViewValue[tuple[int, ...]] = (256, 256), activation: PerViewValue[Metric] = "relu",
+        dropout: PerViewValue[float] = 0.0, batch_norm: PerViewValue[bool] = False,
+        input_noise: PerViewValue[float] = 0.3, standardize: Standardize = "view", learning_rate: float = 1e-3,
+        learning_rate_schedule: Schedule = "constant", weight_decay: float = 1e-4, batch_size: int = 256,
+        encode_batch_size: int | None = None, max_epochs: int = 200, early_stopping: Stopping = "auto",
+        validation_fraction: float = 0.1, n_iter_no_change: int = 30, tol: float = 1e-4,
+        gradient_clip: float | None = None, warm_start: bool = False, mixed_precision: Precision = False,
+        device: Device = "auto", callbacks: list[Any] | None = None, checkpoint: Checkpoint = None, verbose: int = 0,
+        random_state: Seed = None,
+    ) -> None:  # fmt: skip
         self.n_components = n_components
         self.loss = loss
         self.similarity_function = similarity_function
@@ -238,6 +234,7 @@ class ContrastiveAligner(
         self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
+        self.encode_batch_size = encode_batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -252,7 +249,7 @@ class ContrastiveAligner(
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None, groups=None):
+    def fit(self, X: Rows, y: Rows | None = None, groups: ArrayLike | None = None) -> Self:
         """Train on paired views.
 
         Parameters
@@ -273,7 +270,7 @@ class ContrastiveAligner(
         self._warn_if_collapsed()
         return self
 
-    def partial_fit(self, X, y=None, groups=None):
+    def partial_fit(self, X: Rows, y: Rows | None = None, groups: ArrayLike | None = None) -> Self:
         """Train one epoch more on these rows.
 
         The first call fixes the views and how they are standardised. Nothing is held out.
@@ -321,7 +318,7 @@ class ContrastiveAligner(
         Z = {name: module.objective.embed(A) for name, A in (train if valid is None else valid).items()}
         self._describe(Z, scale if valid is not None and self.positives == "diagonal" else None)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """How well rows find their partners in the other view, among `n_candidates`.
 
         The mean reciprocal rank of the partner (with ``positives="groups"`` and groups as `y` beside Views, of the

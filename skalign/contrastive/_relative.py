@@ -9,7 +9,8 @@ from array_api_compat import device as device_of
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from .._backend import astype, float_dtype, is_numpy, like, namespace, resolve_device, to_device, to_numpy
+from .._backend import astype, float_dtype, is_numpy, like, namespace, resident, resolve_device, to_device, to_numpy
+from .._typing import Device, Metric, PerViewValue, Rows, Seed, Self
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..correlation._moments import center as center_columns
 from ..metrics.similarity import apply_similarity, batches, check_similarity_name, unit_rows
@@ -56,7 +57,7 @@ class RelativeEncoder(ViewEncoder):
         xp, dtype = namespace(X), float_dtype(X)
         device = resolve_device(self.device_, 2.0 * n * m * X.shape[1])
         home = to_device(X[:1], device)
-        anchors, mean = astype(like(self.anchors_, home), float_dtype(home)), like(self.mean_, home)
+        anchors, mean = astype(resident(self.anchors_, home), float_dtype(home)), like(self.mean_, home)
         Z = xp.empty((n, m), dtype=dtype, device=device_of(X))
         for rows in batches(n, self.chunk_size_ or _CHUNK // m):
             part = to_device(X[rows], device)
@@ -198,16 +199,16 @@ class RelativeAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     def __init__(
         self,
-        n_anchors=None,
+        n_anchors: int | None = None,
         *,
-        anchor_similarity="cosine",
-        top_k=800,
-        exponent=8.0,
-        center=True,
-        chunk_size=None,
-        random_state=None,
-        device=None,
-    ):
+        anchor_similarity: PerViewValue[Metric] = "cosine",
+        top_k: int | None = 800,
+        exponent: float = 8.0,
+        center: PerViewValue[bool] = True,
+        chunk_size: int | None = None,
+        random_state: Seed = None,
+        device: Device = None,
+    ) -> None:
         self.n_anchors = n_anchors
         self.anchor_similarity = anchor_similarity
         self.top_k = top_k
@@ -217,7 +218,7 @@ class RelativeAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=N
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Keep the anchors.
 
         Parameters
@@ -269,7 +270,7 @@ class RelativeAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=N
             raise ValueError(f"exponent must be a number greater than 0, got {p!r}.")
         resolve_device(self.device)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """How well rows find their partners in the other view, on held-out rows if they were held out.
 
         The mean reciprocal rank of the partner among 100 candidates, the mean of both directions, and of all pairs of

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import astype, is_tensor, like, namespace, to_numpy
+from .._backend import astype, is_tensor, like, namespace, resident, resolve_device, to_device, to_numpy
+from .._typing import Array, ArrayLike, Device, Metric, Rows, Self
 from ..metrics._ranking import check_count
 from ..metrics.retrieval import mean_reciprocal_rank
 from ..metrics.similarity import check_similarity_name, unit_rows
@@ -43,6 +45,9 @@ class CrossModalRetriever(BaseEstimator):
     chunk_size : int, default=None
         Queries compared at a time; results do not depend on it. None compares 512 with 4096 rows of the gallery at
         a time. The whole matrix of similarities is never held.
+    device : {None, "auto", "cpu", "cuda"} or str, default=None
+        Where to search a gallery of numpy arrays; None stays with numpy. "auto" takes a CUDA device where there is one
+        and queries and gallery are many. The gallery is carried there once. One of tensors is searched where it is.
 
     Attributes
     ----------
@@ -93,22 +98,24 @@ class CrossModalRetriever(BaseEstimator):
 
     def __init__(
         self,
-        aligner=None,
+        aligner: Any = None,
         *,
-        similarity="cosine",
-        n_neighbors=5,
-        gallery_view=None,
-        query_view=None,
-        chunk_size=None,
-    ):
+        similarity: Metric = "cosine",
+        n_neighbors: int = 5,
+        gallery_view: str | None = None,
+        query_view: str | None = None,
+        chunk_size: int | None = None,
+        device: Device = None,
+    ) -> None:
         self.aligner = aligner
         self.similarity = similarity
         self.n_neighbors = n_neighbors
         self.gallery_view = gallery_view
         self.query_view = query_view
         self.chunk_size = chunk_size
+        self.device = device
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Index a gallery.
 
         Parameters
@@ -126,6 +133,7 @@ class CrossModalRetriever(BaseEstimator):
         check_count("n_neighbors", self.n_neighbors)
         if self.chunk_size is not None:
             check_count("chunk_size", self.chunk_size)
+        resolve_device(self.device)
         aligner = PrefitAligner(self.aligner, type(self).__name__)
         if self.query_view is not None:
             aligner.choose("query_view", self.query_view)
@@ -153,7 +161,7 @@ class CrossModalRetriever(BaseEstimator):
         Z = embed(encoder, rows, "Gallery")
         return unit_rows(Z) if function == "cosine" else Z, ids
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
         """Append rows to the gallery; without a gallery, the same as ``fit``.
 
         Parameters
@@ -179,7 +187,7 @@ class CrossModalRetriever(BaseEstimator):
         return self
 
     def _queries(self, X):
-        """Queries in the shared space, where the gallery is and of its precision; and the container they came in."""
+        """Queries in the shared space and the gallery, where they are compared; and what the queries came in."""
         check_is_fitted(self, "embeddings_")
         view = self.query_view
         if view is None and isinstance(X, Views):
@@ -197,9 +205,11 @@ class CrossModalRetriever(BaseEstimator):
         rows, _ = rows_of(X, view, "Queries")
         found = embed(self._encoders[view], rows, "Queries")
         Z = astype(like(found, self.embeddings_), self.embeddings_.dtype)
-        return (unit_rows(Z) if self._function == "cosine" else Z), found
+        Z = unit_rows(Z) if self._function == "cosine" else Z
+        Z = to_device(Z, resolve_device(self.device, 2.0 * Z.shape[0] * np.prod(self.embeddings_.shape)))
+        return Z, resident(self.embeddings_, Z), found
 
-    def kneighbors(self, X, n_neighbors=None, return_similarity=True):
+    def kneighbors(self, X: Rows, n_neighbors: int | None = None, return_similarity: bool = True) -> Array:
         """The most similar rows of the gallery.
 
         Parameters
@@ -219,8 +229,8 @@ class CrossModalRetriever(BaseEstimator):
             In the gallery. Tensors for queries that are tensors.
         """
         k = self._n_neighbors(n_neighbors)
-        Z, found = self._queries(X)
-        values, positions = nearest(Z, self.embeddings_, k, self._of_indexed(), self.chunk_size)
+        Z, gallery, found = self._queries(X)
+        values, positions = nearest(Z, gallery, k, self._of_indexed(), self.chunk_size)
         positions = like(positions, found)
         return (like(values, found), positions) if return_similarity else positions
 
@@ -236,7 +246,7 @@ class CrossModalRetriever(BaseEstimator):
             raise ValueError(f"n_neighbors={k} is more than the {n} rows of the gallery.")
         return k
 
-    def retrieve(self, X, n_neighbors=None):
+    def retrieve(self, X: Rows, n_neighbors: int | None = None) -> np.ndarray:
         """The ids of the most similar rows of the gallery.
 
         Parameters
@@ -253,7 +263,7 @@ class CrossModalRetriever(BaseEstimator):
         """
         return self.ids_[to_numpy(self.kneighbors(X, n_neighbors, return_similarity=False))]
 
-    def score(self, X, y):
+    def score(self, X: Rows, y: ArrayLike) -> float:
         """Mean reciprocal rank of the right row of the gallery.
 
         Parameters
@@ -269,7 +279,7 @@ class CrossModalRetriever(BaseEstimator):
         float
             Between 0 and 1, higher is better. Comparable only for galleries of one size.
         """
-        Z, _ = self._queries(X)
+        Z, gallery, _ = self._queries(X)
         if y is None:
             raise ValueError("score requires y, the id of the right row of the gallery for every query.")
         y = _as_ids(y)
@@ -280,7 +290,7 @@ class CrossModalRetriever(BaseEstimator):
         codes, queries = _codes(self.ids_, y)
         return mean_reciprocal_rank(
             Z,
-            self.embeddings_,
+            gallery,
             groups=queries,
             groups_b=codes,
             direction="a_to_b",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -12,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .._backend import astype, is_tensor, like, namespace, to_numpy
+from .._typing import Array, ArrayLike, Rows, Self
 from ..metrics.similarity import unit_rows
 from ._prefit import PrefitAligner, embed, rows_of
 
@@ -97,13 +99,20 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
     ['cat', 'dog']
     """
 
-    def __init__(self, aligner=None, *, view=None, prompt_view=None, temperature=None):
+    def __init__(
+        self,
+        aligner: Any = None,
+        *,
+        view: str | None = None,
+        prompt_view: str | None = None,
+        temperature: float | None = None,
+    ) -> None:
         self.aligner = aligner
         self.view = view
         self.prompt_view = prompt_view
         self.temperature = temperature
 
-    def fit(self, X, y):
+    def fit(self, X: Rows, y: ArrayLike) -> Self:
         """Embed the prompts of the classes.
 
         Parameters
@@ -155,7 +164,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         Z = unit_rows(embed(self.encoder_, rows, "Rows to classify"))
         return Z @ astype(like(self.class_embeddings_, Z), Z.dtype).T
 
-    def decision_function(self, X):
+    def decision_function(self, X: Rows) -> Array:
         """Cosine of every row with every class, in the shared space.
 
         Parameters
@@ -172,7 +181,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         cosines = self._cosines(X)
         return cosines[:, 1] - cosines[:, 0] if len(self.classes_) == 2 else cosines
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> Array:
         """Probabilities of the classes: the softmax of cosine / temperature.
 
         Parameters
@@ -192,7 +201,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         P = xp.exp((cosines - xp.max(cosines, axis=1, keepdims=True)) / self.temperature_)
         return P / xp.sum(P, axis=1, keepdims=True)
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> np.ndarray:
         """The most similar class of every row.
 
         Parameters
@@ -208,7 +217,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         nearest = np.argmax(to_numpy(self._cosines(X)), axis=1)
         return self.classes_[nearest]
 
-    def predict_top_k(self, X, k):
+    def predict_top_k(self, X: Rows, k: int) -> tuple[np.ndarray, Array]:
         """The k most similar classes of every row, best first.
 
         Parameters

@@ -9,13 +9,25 @@ picture, a class), a vector of n group ids makes every two rows of the same grou
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from ._chunked import InfoNCE, SigmoidSum, chunk_rows
+from ._chunked import InfoNCE, SigmoidSum, both_ways, by_rows, chunk_rows, same_group
+from ._hinges import hardest_hinge, hinge_sums, mean_where
 
 
-def info_nce(A, B, scale, *, positives=None, label_smoothing=0.0, chunk_size="auto"):
+def info_nce(
+    A: Tensor,
+    B: Tensor,
+    scale: float | Tensor,
+    *,
+    positives: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    chunk_size: int | Literal["auto"] | None = "auto",
+) -> Tensor:
     r"""Symmetric InfoNCE: cross-entropy of finding the partner among the batch, in both directions.
 
     .. math:: -\frac{1}{2n} \sum_i \Big[ \sum_j t_{ij} \log \frac{e^{s a_i^\top b_j}}{\sum_k e^{s a_i^\top b_k}}
@@ -60,7 +72,15 @@ def info_nce(A, B, scale, *, positives=None, label_smoothing=0.0, chunk_size="au
     return loss if label_smoothing == 0 else loss - label_smoothing * scale * (A.mean(0) @ B.mean(0))
 
 
-def siglip(A, B, scale, bias, *, positives=None, chunk_size="auto"):
+def siglip(
+    A: Tensor,
+    B: Tensor,
+    scale: float | Tensor,
+    bias: float | Tensor,
+    *,
+    positives: Tensor | None = None,
+    chunk_size: int | Literal["auto"] | None = "auto",
+) -> Tensor:
     r"""Sigmoid loss: every one of the n² pairs is a two-class problem of its own.
 
     .. math:: \frac{1}{n} \sum_{ij} \log\big(1 + e^{-z_{ij} (s a_i^\top b_j + \beta)}\big)
@@ -90,12 +110,12 @@ def siglip(A, B, scale, bias, *, positives=None, chunk_size="auto"):
     scale, bias = _scalar(scale, A), _scalar(bias, A)
     n_rows = chunk_rows(chunk_size, *A.shape)
     if n_rows is None:
-        signs = torch.where(_same(A, positives), 1.0, -1.0).to(A.dtype)
+        signs = torch.where(same_group(A, positives), 1.0, -1.0).to(A.dtype)
         return -F.logsigmoid(signs * ((scale * A) @ B.T + bias)).sum() / len(A)
     return SigmoidSum.apply(A, B, scale, bias, positives, n_rows) / len(A)
 
 
-def hinge(A, B, *, margin=0.2, positives=None):
+def hinge(A: Tensor, B: Tensor, *, margin: float = 0.2, positives: Tensor | None = None) -> Tensor:
     r"""Sum of hinges: every negative should score less than the positive by a margin, in both directions.
 
     .. math:: \frac{1}{n} \sum_i \sum_{j \notin P_i} \big[\gamma - a_i^\top b_i + a_i^\top b_j\big]_+
@@ -122,12 +142,13 @@ def hinge(A, B, *, margin=0.2, positives=None):
     language models.
     """
     _check_pairs(A, B, positives)
-    scores, same = A @ B.T, _same(A, positives)
-    sums = _hinge_sums(scores, same, margin) + _hinge_sums(scores.T, same, margin)
-    return (sums / same.sum(1)).mean()
+    sums = both_ways(lambda S, same, start: hinge_sums(S, same, start, margin), A, B, positives)
+    return (sums / _group_sizes(A, positives)).mean()
 
 
-def vse_pp(A, B, *, margin=0.2, positives=None, hardness=1.0):
+def vse_pp(
+    A: Tensor, B: Tensor, *, margin: float = 0.2, positives: Tensor | None = None, hardness: float = 1.0
+) -> Tensor:
     r"""VSE++: the hinge against the hardest negative of the batch alone, in both directions.
 
     .. math:: \frac{1}{n} \sum_i \max_{j \notin P_i} \big[\gamma - a_i^\top b_i + a_i^\top b_j\big]_+
@@ -159,14 +180,13 @@ def vse_pp(A, B, *, margin=0.2, positives=None, hardness=1.0):
     if hardness == 0:
         return hinge(A, B, margin=margin, positives=positives)
     _check_pairs(A, B, positives)
-    scores, same = A @ B.T, _same(A, positives)
-    hardest = (_hardest_hinge(scores, same, margin) + _hardest_hinge(scores.T, same, margin)).mean()
+    hardest = both_ways(lambda S, same, start: hardest_hinge(S, same, margin), A, B, positives).mean()
     if hardness == 1:
         return hardest
     return hardness * hardest + (1 - hardness) * hinge(A, B, margin=margin, positives=positives)
 
 
-def triplet(A, B, *, margin=0.2, positives=None):
+def triplet(A: Tensor, B: Tensor, *, margin: float = 0.2, positives: Tensor | None = None) -> Tensor:
     r"""Triplet loss: mean over all anchors, positives and negatives of a hinge on Euclidean distances.
 
     .. math:: \operatorname{mean} \big[\gamma + \lVert x - y \rVert - \lVert x - z \rVert\big]_+
@@ -193,15 +213,13 @@ def triplet(A, B, *, margin=0.2, positives=None):
     clustering. *CVPR*.
     """
     _check_pairs(A, B, positives)
-    # Distances from inner products are off by the root of the rounding error, and their gradients explode near 0.
-    scores, same = -torch.cdist(A, B, compute_mode="donot_use_mm_for_euclid_dist"), _same(A, positives)
-    sums = _hinge_sums(scores, same, margin) + _hinge_sums(scores.T, same, margin)
-    n_positives = same.sum(1)
-    n_triples = 2 * (n_positives * (len(A) - n_positives)).sum()
+    sums = both_ways(lambda S, same, start: hinge_sums(S, same, start, margin), A, B, positives, _minus_distances)
+    sizes = _group_sizes(A, positives)
+    n_triples = 2 * (sizes * (len(A) - sizes)).sum()
     return sums.sum() / n_triples.clamp(min=1)
 
 
-def supcon(A, B, scale, *, positives=None):
+def supcon(A: Tensor, B: Tensor, scale: float | Tensor, *, positives: Tensor | None = None) -> Tensor:
     r"""Supervised contrastive loss over both views as one set of 2n embeddings.
 
     .. math:: -\frac{1}{2n} \sum_i \frac{1}{|P_i|} \sum_{p \in P_i}
@@ -229,13 +247,17 @@ def supcon(A, B, scale, *, positives=None):
     representations. *ICML*.
     """
     _check_pairs(A, B, positives)
-    Z, own = torch.cat([A, B]), torch.eye(2 * len(A), dtype=torch.bool, device=A.device)
-    scores = (_scalar(scale, A) * Z) @ Z.T
-    same = _same(A, positives).repeat(2, 2) & ~own
-    return (scores.masked_fill(own, -torch.inf).logsumexp(1) - _mean_where(scores, same)).mean()
+    Z, ids = torch.cat([A, B]), torch.arange(len(A), device=A.device) if positives is None else positives
+
+    def of_others(scores, same, start):
+        own = torch.zeros_like(same)
+        own.diagonal(start).fill_(True)
+        return scores.masked_fill(own, -torch.inf).logsumexp(1) - mean_where(scores, same & ~own)
+
+    return by_rows(of_others, _scalar(scale, A) * Z, Z, torch.cat([ids, ids])).mean()
 
 
-def dcl(A, B, scale, *, positives=None):
+def dcl(A: Tensor, B: Tensor, scale: float | Tensor, *, positives: Tensor | None = None) -> Tensor:
     r"""Decoupled contrastive loss: InfoNCE without the positives in the denominator, in both directions.
 
     .. math:: -\frac{1}{2n} \sum_i \Big[ \log \frac{e^{s a_i^\top b_i}}{\sum_{k \notin P_i} e^{s a_i^\top b_k}}
@@ -262,56 +284,35 @@ def dcl(A, B, scale, *, positives=None):
     Yeh, C.-H. et al. (2022). Decoupled contrastive learning. *ECCV*.
     """
     _check_pairs(A, B, positives)
-    scores, same = (_scalar(scale, A) * A) @ B.T, _same(A, positives)
-    alone = same.all(1)  # symmetric: also the columns without a negative
-    # Such a row is not masked: the gradient of the log of an empty sum is not finite.
-    hidden = same & ~alone[:, None]
-    both = [S.masked_fill(hidden, -torch.inf).logsumexp(1) - _mean_where(S, same) for S in (scores, scores.T)]
-    return (both[0] + both[1]).masked_fill(alone, 0.0).mean() / 2
+    alone = _group_sizes(A, positives) == len(A)
+
+    def against_negatives(scores, same, start):
+        # A row without a negative is not masked: the gradient of the log of an empty sum is not finite.
+        hidden = same & ~alone[start : start + len(same), None]
+        return scores.masked_fill(hidden, -torch.inf).logsumexp(1) - mean_where(scores, same)
+
+    terms = both_ways(against_negatives, _scalar(scale, A) * A, B, positives)
+    return terms.masked_fill(alone, 0.0).mean() / 2
 
 
-def _hinge_sums(scores, same, margin):
-    """For every row, the sum of [margin - positive + negative]+ over all its positives and negatives."""
-    n_positives = int(same.sum(1).max())
-    if n_positives == 1:
-        return F.relu(margin - scores.diagonal()[:, None] + scores).masked_fill(same, 0.0).sum(1)
-    # The sum is linear in the scores between its kinks: a score counts as often as it takes part in a violation. Two
-    # sorted lists tell how often without going through all triples.
-    with torch.no_grad():
-        far = torch.full_like(scores, torch.inf)
-        lowest = torch.where(same, scores - margin, far).sort(1).values[:, :n_positives].contiguous()
-        negatives = torch.where(same, far, scores).sort(1).values
-        below = torch.searchsorted(lowest, scores.contiguous())
-        up_to = torch.searchsorted(negatives, (scores - margin).contiguous(), right=True)
-        above = (~same).sum(1, keepdim=True) - up_to
-        weights = torch.where(same, -above, below).to(scores.dtype)
-        n_violations = torch.where(same, above, 0).sum(1).to(scores.dtype)
-    return (weights * scores).sum(1) + margin * n_violations
+def _minus_distances(A, B):
+    # Distances from inner products are off by the root of the rounding error, and their gradients explode near 0.
+    return -torch.cdist(A, B, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _hardest_hinge(scores, same, margin):
-    """For every row, the mean over its positives of [margin - positive + highest negative]+; 0 without a negative."""
-    highest = scores.masked_fill(same, -torch.inf).amax(1, keepdim=True)
-    return _mean_where(F.relu(margin - scores + highest), same)
-
-
-def _mean_where(values, mask):
-    """Mean of the marked entries of every row."""
-    return values.masked_fill(~mask, 0.0).sum(1) / mask.sum(1)
-
-
-def _same(A, positives):
-    """The matrix of who belongs with whom."""
+def _group_sizes(A, positives):
+    """How many positives every row has."""
     if positives is None:
-        return torch.eye(len(A), dtype=torch.bool, device=A.device)
-    return positives[:, None] == positives
+        return torch.ones(len(A), dtype=torch.int64, device=A.device)
+    _, group, sizes = torch.unique(positives, return_inverse=True, return_counts=True)
+    return sizes[group]
 
 
 def _uniform_targets(A, positives):
     """Targets of `torch.nn.functional.cross_entropy`: classes, or rows of probabilities."""
     if positives is None:
         return torch.arange(len(A), device=A.device)
-    same = _same(A, positives).to(A.dtype)
+    same = same_group(A, positives).to(A.dtype)
     return same / same.sum(1, keepdim=True)
 
 

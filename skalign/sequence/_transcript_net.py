@@ -10,9 +10,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import resolve_device
-from .._net_aligner import NetAlignerMixin, require_packages
+from .._net_aligner import require_packages
 from .._net_encoder import StoredNet
 from .._training_constraints import TRAINING_CONSTRAINTS
+from .._training_options import TrainingOptionsMixin
 from ..correlation._canonical import check_choice
 from ..temporal._sequences import check_sequences, check_width
 from ._decode import ctc_decode
@@ -37,15 +38,10 @@ CONSTRAINTS = {
 }
 
 
-class TranscriptNetMixin:
+class TranscriptNetMixin(TrainingOptionsMixin):
     """Training of a net of frames on sequences and transcripts through `skalign._training.train`."""
 
     _parameter_constraints = CONSTRAINTS
-
-    # The parameters of training are those of aligners, and so is what they mean.
-    _split = NetAlignerMixin._split
-    _options = NetAlignerMixin._options
-    _batch_size = NetAlignerMixin._batch_size
 
     def _fit_net(self, X, y):
         owner = type(self).__name__

@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from .._backend import is_tensor, resolve_device, to_numpy
 from .._bags import elements_of
 from .._input import check_sample_shape
-from .._net_aligner import NetAlignerMixin, require_packages
+from .._net_aligner import require_packages
 from .._net_encoder import NetEncoder, usable_device
 from .._training_constraints import TRAINING_CONSTRAINTS
+from .._training_options import TrainingOptionsMixin
 from ._codebook import check_enough, decode, learn_batch, quantize, residual_kmeans
 from ._frame_tables import result_dtype
 
@@ -148,16 +149,11 @@ class AutoencoderFeatures:
         return to_numpy(self.net.module("cpu", torch.float32).quantizer.codes).astype(dtype)
 
 
-class VectorTrainingMixin:
+class VectorTrainingMixin(TrainingOptionsMixin):
     """How codes are learnt, of given features or with a net."""
 
     _parameter_constraints = CONSTRAINTS
-    _private_state = ("_coder", "_state")
-
-    # The parameters of training are those of aligners, and so is what they mean.
-    _split = NetAlignerMixin._split
-    _options = NetAlignerMixin._options
-    _batch_size = NetAlignerMixin._batch_size
+    _private_state: tuple[str, ...] = ("_coder", "_state")
 
     def _learn_features(self, rows, going_on, stream, label):
         rng = check_random_state(self.random_state)
