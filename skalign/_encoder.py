@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -10,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._backend import is_tensor
 from ._input import check_view
+from ._typing import Array, ArrayLike, Container, Rows, Self
 
 
 def wrap_output(estimator, Z, original, names):
@@ -35,7 +38,7 @@ def wrap_output(estimator, Z, original, names):
 class OutputMixin:
     """``set_output`` for estimators that return Views, which scikit-learn's own wrapper would not understand."""
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Container | None = None) -> Self:
         """Set the container of the output, view by view.
 
         Parameters
@@ -66,6 +69,7 @@ class ViewEncoder(TransformerMixin, BaseEstimator):
     """
 
     _accept_sparse = False
+    _accept_lazy = False
     _allow_nd = False
 
     def __init__(self, view=None, owner=None):
@@ -78,7 +82,7 @@ class ViewEncoder(TransformerMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "n_components_")
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: Any = None, y: Any = None) -> Self:
         """Does nothing: an encoder is fitted by its aligner.
 
         Parameters
@@ -100,11 +104,12 @@ class ViewEncoder(TransformerMixin, BaseEstimator):
             reset=reset,
             min_samples=min_samples,
             accept_sparse=self._accept_sparse,
+            accept_lazy=self._accept_lazy,
             allow_nd=self._allow_nd,
             estimator=self.owner,
         )
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """Carry rows of this view into the shared space.
 
         Parameters
@@ -119,7 +124,7 @@ class ViewEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._encode(self.check(X))
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> Array:
         """The rows of this view that points of the shared space stand for, by least squares.
 
         Parameters
@@ -132,12 +137,12 @@ class ViewEncoder(TransformerMixin, BaseEstimator):
         array of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        Z = check_view(Z, estimator=self.owner)
+        Z = check_view(Z, reset=False, accept_lazy=self._accept_lazy, estimator=self.owner)
         if Z.shape[1] != self.n_components_:
             raise ValueError(f"Z has {Z.shape[1]} columns, but {self.owner} has {self.n_components_} components.")
         return self._decode(Z)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names such as ``cca0``, ``cca1``, ...
 
         Parameters

@@ -11,10 +11,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names
 
 from ._backend import astype, is_tensor, namespace
+from ._lazy import check_row_blocks, is_lazy
 
 
 def check_view(
-    X, *, label="", owner=None, reset=True, min_samples=1, accept_sparse=False, allow_nd=False,
+    X, *, label="", owner=None, reset=True, min_samples=1, accept_sparse=False, accept_lazy=False, allow_nd=False,
     estimator="This aligner",
 ):  # fmt: skip
     """A 2-D table of finite floats from what a user calls a view.
@@ -33,6 +34,9 @@ def check_view(
         Fewer rows are an error.
     accept_sparse : bool, default=False
         Keep sparse matrices (as CSR); otherwise they are made dense.
+    accept_lazy : bool, default=False
+        Keep Dask arrays, as blocks of whole rows; otherwise they are computed. At fit (`reset`) nobody has looked for
+        NaN and infinity in what is kept; afterwards every block is looked through when it is computed.
     allow_nd : bool, default=False
         Take samples of any shape, images say, and remember it as ``sample_shape_``.
     estimator : str
@@ -43,12 +47,17 @@ def check_view(
     ValueError
         For anything that is not such a table, with the number of entries that are not finite.
     """
+    lazy = is_lazy(X)
+    if lazy and not accept_lazy:
+        X, lazy = X.compute(), False
     plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
     plain = plain and X.shape[0] >= max(min_samples, 1) and X.shape[1] > 0
     if owner is not None and not (plain and not hasattr(owner, "feature_names_in_")):
         _check_feature_names(owner, X, reset=reset)
     if plain:
         table = X  # scikit-learn's checks, none of which could object, take longer than a small fit
+    elif lazy:
+        table = check_row_blocks(X, label)
     elif is_tensor(X):
         table = _check_tensor(X, label, allow_nd)
     else:
@@ -72,9 +81,12 @@ def check_view(
             )
         except ValueError as error:
             unready = "could not convert string" in str(error) or np.ndim(X) > 2
-            hint = " Put a transformer into PerView that makes a table of numbers of it." if unready else ""
-            raise ValueError(f"{label}{error}{hint}") from None
-    _check_finite(table, label)
+            hint = ". Put a transformer into PerView that makes a table of numbers of it." if unready else ""
+            raise ValueError(f"{label}{str(error).rstrip('.') if hint else error}{hint}") from None
+    if not lazy:
+        check_finite(table, label)
+    elif not reset:
+        table = table.map_blocks(check_finite, label, dtype=table.dtype, meta=table._meta)
     n_samples, n_features = table.shape[:2]
     if n_samples < min_samples or n_features < 1:
         raise ValueError(
@@ -124,15 +136,26 @@ def _check_tensor(X, label, allow_nd=False):
     return X
 
 
-def _check_finite(table, label):
+def check_finite(table, label=""):
+    """`table`, unless it holds NaN or infinity."""
+    refuse_not_finite(*count_not_finite(table), table.shape, label)
+    return table
+
+
+def count_not_finite(table):
+    """How many entries are NaN, and how many infinite."""
     values = table.data if sp.issparse(table) else table
     xp = namespace(values)
     if bool(xp.isfinite(xp.sum(values))):  # one pass; an overflowing sum of finite numbers is sorted out below
-        return
-    n_nan, n_inf = int(xp.sum(xp.isnan(values))), int(xp.sum(xp.isinf(values)))
+        return 0, 0
+    return int(xp.sum(xp.isnan(values))), int(xp.sum(xp.isinf(values)))
+
+
+def refuse_not_finite(n_nan, n_inf, shape, label=""):
+    """Raise ValueError unless both numbers are 0."""
     if n_nan or n_inf:
         raise ValueError(
-            f"{label}Input contains NaN or infinity: {n_nan} NaN and {n_inf} inf in shape {tuple(table.shape)}. "
+            f"{label}Input contains NaN or infinity: {n_nan} NaN and {n_inf} inf in shape {tuple(shape)}. "
             "Impute or drop them before aligning (a SimpleImputer in PerView)."
         )
 

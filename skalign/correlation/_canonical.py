@@ -7,7 +7,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .._backend import like, namespace, resolve_device, to_device, to_numpy
+from .._backend import astype, like, namespace, resolve_device, to_device, to_numpy
+from .._typing import Rows
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..views._by_view import by_view
 
@@ -57,7 +58,7 @@ class CanonicalMixin(PairedAlignerMixin):
             return np.ones_like(correlations)
         return np.clip(correlations, 0.0, None)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """Sum of the canonical correlations of these rows, on held-out rows if they were held out.
 
         Every component counts, so the score rises with each one that generalises and can be compared across
@@ -77,8 +78,7 @@ class CanonicalMixin(PairedAlignerMixin):
         float
             At most the number of components. A variate that is constant on these rows counts 0.
         """
-        variates = [to_numpy(Z) for Z in self._embed_to_score(X, y).values()]
-        return float(variate_correlations(variates).sum())
+        return float(variate_correlations(list(self._embed_to_score(X, y).values())).sum())
 
 
 def variate_correlations(variates):
@@ -96,13 +96,14 @@ def variate_correlations(variates):
     """
     unit = []
     for Z in variates:
-        Z = Z.astype(np.float64)
-        size = np.abs(Z).max(axis=0, initial=0.0)
-        Z -= Z.mean(axis=0)
-        norms = np.linalg.norm(Z, axis=0)
-        constant = norms <= 1e-14 * len(Z) * size
-        unit.append(np.where(constant, 0.0, Z / np.where(constant, 1.0, norms)))
-    return np.mean([(a * b).sum(axis=0) for a, b in combinations(unit, 2)], axis=0)
+        xp = namespace(Z)
+        Z = astype(Z, xp.float64)
+        size = xp.max(xp.abs(Z), axis=0)
+        Z = Z - xp.mean(Z, axis=0)
+        norms = xp.linalg.vector_norm(Z, axis=0)
+        constant = norms <= 1e-14 * Z.shape[0] * size
+        unit.append(xp.where(constant, 0.0, Z / xp.where(constant, 1.0, norms)))
+    return np.mean([to_numpy((a * like(b, a)).sum(0)) for a, b in combinations(unit, 2)], axis=0)
 
 
 def check_rank(n_components, ranks, why=""):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -10,41 +11,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import astype, float_dtype, like, namespace, to_numpy
-from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank
+from .._typing import Array, ArrayLike, Device, PerViewValue, Rows, Seed, Self
+from ._canonical import CanonicalMixin, check_choice, check_rank
+from ._linear_encoder import LinearEncoder
 from ._linear_solvers import SOLVERS, cross_blocks, sign_of_columns, top_components, whiten
-from ._moments import SHRINKAGE_RULES, Moments, center, chosen_shrinkage, column_means, column_squares, row_weights
+from ._moments import SHRINKAGE_RULES, Moments, center_tables, chosen_shrinkage, column_squares, row_weights
+from ._out_of_core import OutOfCoreMixin, any_lazy, moments_of_row_blocks
 from ._significance import SignificanceMixin
 from ._variates import Variates
 
 
-class LinearEncoder(VariateEncoder):
-    """A linear map of one view: ``(X - mean_) @ weights_ * factors_``.
-
-    Parameters
-    ----------
-    view, owner : str
-        The view and the class of the aligner.
-
-    Attributes
-    ----------
-    mean_ : ndarray of shape (n_features,)
-        Mean of the training rows.
-    weights_ : ndarray of shape (n_features, n_components)
-        Weights that give variates of variance 1 (ddof 0).
-    factors_ : ndarray of shape (n_components,)
-        1, or the canonical correlations with ``weighting="correlation"``.
-    """
-
-    def _encode(self, X):
-        dtype = float_dtype(X)
-        X = astype(X, namespace(X).float64) - like(self.mean_, X)
-        return astype(X @ like(self.weights_ * self.factors_, X), dtype)
-
-    def _decode(self, Z):
-        return astype(self._unscaled(Z) @ like(self.decoder_, Z) + like(self.mean_, Z), float_dtype(Z))
-
-
-class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
+class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Canonical correlation analysis: linear maps of two or more views whose outputs correlate most.
 
     Of all linear maps of the views, those whose k-th outputs (the canonical variates) have the largest correlation
@@ -100,7 +77,8 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
     Raises
     ------
     ValueError
-        For NaN or infinity, one sample, a constant view, or more components than a view has rank.
+        For NaN or infinity, one sample, a constant view, more components than a view has rank, or Dask arrays with a
+        solver that needs all rows at once.
 
     Warns
     -----
@@ -118,6 +96,10 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
     For three or more views the sum of all covariances between views is maximised while the sum of the regularised
     variances is fixed (multiset CCA [2]_); for two views this is CCA. Variances are of ddof 0, so that weights of 2
     are the same as repeated rows. Sparse views are made dense: put TruncatedSVD into `PerView` for wide text.
+
+    Dask arrays need as much memory as some of their blocks. They are brought into the row chunks of the first view and
+    solved by covariance matrices, as in ``partial_fit``; ``transform``, ``predict`` and ``inverse_transform`` of them
+    are Dask arrays that wait to be computed.
 
     References
     ----------
@@ -138,15 +120,15 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        shrinkage=0.0,
-        solver="auto",
-        weighting="unit",
-        randomized_rank=200,
-        device=None,
-        random_state=None,
-    ):
+        shrinkage: PerViewValue[float | Literal["auto", "ledoit_wolf", "oas"]] = 0.0,
+        solver: Literal["auto", "cholesky", "svd", "gram", "randomized"] = "auto",
+        weighting: Literal["unit", "correlation"] = "unit",
+        randomized_rank: int = 200,
+        device: Device = None,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.shrinkage = shrinkage
         self.solver = solver
@@ -155,13 +137,13 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Rows, y: Rows | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to paired views.
 
         Parameters
         ----------
         X : Views, or array-like of shape (n_samples, n_features)
-            Paired views, or the first of two.
+            Paired views, or the first of two. Dask arrays are gone through once, block by block, on Dask's scheduler.
         y : array-like of shape (n_samples, n_features_y), default=None
             The second view. Beside Views it is labels, and ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -175,17 +157,33 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         tables, encoders = self._check_views(X, y, LinearEncoder)
         shrinkages = self._shrinkages(list(tables), SHRINKAGE_RULES)
         tables = self._move(tables)
-        centered, origins, shifts, weight, n_rows = _centered(tables, sample_weight)
+        widths = {name: table.shape[1] for name, table in tables.items()}
+        if any_lazy(tables):
+            self._check_moments_do()
+            quartics = any(c in ("auto", "ledoit_wolf") for c in shrinkages.values())
+            moments = moments_of_row_blocks(tables, sample_weight, quartics=quartics)
+            self._solve(encoders, shrinkages, moments)
+            self._moments, self._widths = moments, widths
+            return self
+        weights = _weights_of(sample_weight, tables)
+        centered, origins, shifts, weight, n_rows = center_tables(list(tables.values()), weights)
         narrow = all(X.shape[1] < X.shape[0] for X in centered) and self.solver != "randomized"
         moments = None
         if narrow or self.solver == "cholesky":
             moments = Moments.of(centered, origins, weight, n_rows, shifts)
         means = [origin + shift for origin, shift in zip(origins, shifts)]
-        self._solve(encoders, shrinkages, moments, centered, means, weight, n_rows)
-        self._moments, self._widths = moments, {name: table.shape[1] for name, table in tables.items()}
+        self._solve(encoders, shrinkages, moments, centered, means, weight, n_rows, weights)
+        self._moments, self._widths = moments, widths
         return self
 
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def _check_moments_do(self):
+        if self.solver not in ("auto", "cholesky"):
+            raise ValueError(
+                f"solver={self.solver!r} needs all rows in memory; Dask arrays are fitted by their covariance "
+                "matrices: solver='auto'."
+            )
+
+    def partial_fit(self, X: Rows, y: Rows | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Go on with more rows: means and co-moments are updated exactly, in memory that does not grow.
 
         Until the rows seen determine `n_components` components the estimator is not fitted. A chunk that is refused
@@ -204,7 +202,7 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         -------
         self
         """
-        before, state = getattr(self, "_moments", None), dict(vars(self))
+        before, state = getattr(self, "_moments", None), dict(self.__dict__)
         if before is None and hasattr(self, "encoders_"):
             raise ValueError(
                 "This fit kept no co-moments, as a view had as many columns as rows: start with partial_fit."
@@ -227,27 +225,34 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
             order = list(widths if before is None else self._widths)
             encoders = {name: encoders[name] for name in order}
             tables = self._move({name: tables[name] for name in order})
-            centered, origins, shifts, weight, n_rows = _centered(
-                tables, sample_weight, None if before is None else before.origins
-            )
-            moments = Moments.of(centered, origins, weight, n_rows, shifts)
+            if any_lazy(tables):
+                moments = moments_of_row_blocks(tables, sample_weight)
+            else:
+                weights, origins = _weights_of(sample_weight, tables), None if before is None else before.origins
+                centered, origins, shifts, weight, n_rows = center_tables(list(tables.values()), weights, origins)
+                moments = Moments.of(centered, origins, weight, n_rows, shifts)
             if before is not None:
                 moments = before.merged(moments)
         except Exception:
-            vars(self).clear()
-            vars(self).update(state)
+            self.__dict__.clear()
+            self.__dict__.update(state)
             raise
         self._moments, self._widths = moments, {name: widths[name] for name in order}
         if moments.n_rows > max(self.n_components or 1, 1):
             try:
-                self._solve(encoders, shrinkages, moments, None, moments.means, moments.weight, moments.n_rows)
+                self._solve(encoders, shrinkages, moments)
             except ValueError:  # the rows so far do not have the rank: later ones may
-                vars(self).pop("encoders_", None)
+                self.__dict__.pop("encoders_", None)
         return self
 
-    def _solve(self, encoders, shrinkages, moments, centered, means, weight, n_rows):
+    def _solve(
+        self, encoders, shrinkages, moments, centered=None, means=None, weight=None, n_rows=None, weights=None
+    ):  # fmt: skip
+        """From moments alone, or from the centred rows and whatever moments there are."""
         names, rng = list(encoders), check_random_state(self.random_state)
-        data = [None] * len(names) if centered is None else centered
+        data = centered
+        if centered is None:
+            data, means, weight, n_rows = [None] * len(names), moments.means, moments.weight, moments.n_rows
         whitenings, traces, used = [], [], {}
         for i, name in enumerate(names):
             xp = namespace(means[i])
@@ -255,7 +260,8 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
             trace = moments.trace(i) if moments is not None else float(xp.sum(column_squares(data[i]))) / weight
             if not trace > 0:
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
-            c = used[name] = chosen_shrinkage(shrinkages[name], data[i], C, weight)
+            fourths = moments.quartics[i][1] if moments is not None and moments.quartics is not None else None
+            c = used[name] = chosen_shrinkage(shrinkages[name], data[i], C, weight, weights, fourths)
             mu = trace / means[i].shape[0]
             traces.append(trace)
             whitenings.append(whiten(data[i], C, weight, c, mu, self.solver, self.randomized_rank, rng))
@@ -288,7 +294,7 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
             encoder._set_variates(self._predictors[name, name], factors)
         self.encoders_ = encoders
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """Predict the other views from one, by regression on its variates.
 
         Parameters
@@ -321,16 +327,9 @@ class CCA(SignificanceMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_key
         return astype(Y, float_dtype(X))
 
 
-def _centered(tables, sample_weight, origins=None):
-    """Centred views, the origins and shifts of their means, the sum of weights, and the number of rows that count."""
+def _weights_of(sample_weight, tables):
     first = next(iter(tables.values()))
-    weights = row_weights(sample_weight, first.shape[0], first)
-    n_rows = first.shape[0] if weights is None else int(namespace(weights).sum(weights > 0))
-    weight = float(n_rows if weights is None else namespace(weights).sum(weights))
-    if origins is None:
-        origins = [column_means(X, weights) for X in tables.values()]
-    centered, shifts = zip(*(center(X, weights, origin) for X, origin in zip(tables.values(), origins)))
-    return centered, origins, shifts, weight, n_rows
+    return row_weights(sample_weight, first.shape[0], first)
 
 
 def _warn_if_void(shrinkages, ranks, n_rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,6 +14,20 @@ from .._backend import to_numpy
 from .._net_aligner import NetAlignerMixin
 from .._net_encoder import NetEncoder
 from .._training_docs import documents_training
+from .._typing import (
+    Checkpoint,
+    Device,
+    Encoder,
+    Metric,
+    PerViewValue,
+    Precision,
+    Rows,
+    Schedule,
+    Seed,
+    Self,
+    Standardize,
+    Stopping,
+)
 from ..views import Views
 from ._canonical import CanonicalMixin, VariateEncoder, check_choice
 from ._cca import CCA
@@ -86,6 +101,7 @@ class DeepCCA(NetAlignerMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_k
     batch_size : int or "auto", default="auto"
         Largest number of rows in a batch; batches are as equal as can be. "auto" is 1024 for "cca" and "nuclear", and
         256 for the others.
+    {encode_batch_size}
     {training}
 
     Attributes
@@ -149,37 +165,38 @@ class DeepCCA(NetAlignerMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_k
 
     def __init__(
         self,
-        n_components=10,
+        n_components: int = 10,
         *,
-        objective="cca",
-        shrinkage=1e-3,
-        reconstruction=0.0,
-        weighting="unit",
-        encoder="mlp",
-        hidden_layer_sizes=(256, 256),
-        activation="relu",
-        dropout=0.0,
-        batch_norm=False,
-        input_noise=0.3,
-        standardize="view",
-        learning_rate=1e-3,
-        learning_rate_schedule="constant",
-        weight_decay=1e-4,
-        batch_size="auto",
-        max_epochs=200,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        tol=1e-4,
-        gradient_clip=None,
-        warm_start=False,
-        mixed_precision=False,
-        device="auto",
-        callbacks=None,
-        checkpoint=None,
-        verbose=0,
-        random_state=None,
-    ):
+        objective: Literal["cca", "nuclear", "ey", "barlow", "vicreg"] = "cca",
+        shrinkage: float = 1e-3,
+        reconstruction: float = 0.0,
+        weighting: Literal["unit", "correlation"] = "unit",
+        encoder: PerViewValue[Encoder] = "mlp",
+        hidden_layer_sizes: PerViewValue[tuple[int, ...]] = (256, 256),
+        activation: PerViewValue[Metric] = "relu",
+        dropout: PerViewValue[float] = 0.0,
+        batch_norm: PerViewValue[bool] = False,
+        input_noise: PerViewValue[float] = 0.3,
+        standardize: Standardize = "view",
+        learning_rate: float = 1e-3,
+        learning_rate_schedule: Schedule = "constant",
+        weight_decay: float = 1e-4,
+        batch_size: int | Literal["auto"] = "auto",
+        encode_batch_size: int | None = None,
+        max_epochs: int = 200,
+        early_stopping: Stopping = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30,
+        tol: float = 1e-4,
+        gradient_clip: float | None = None,
+        warm_start: bool = False,
+        mixed_precision: Precision = False,
+        device: Device = "auto",
+        callbacks: list[Any] | None = None,
+        checkpoint: Checkpoint = None,
+        verbose: int = 0,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.objective = objective
         self.shrinkage = shrinkage
@@ -196,6 +213,7 @@ class DeepCCA(NetAlignerMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_k
         self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
+        self.encode_batch_size = encode_batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -210,7 +228,7 @@ class DeepCCA(NetAlignerMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_k
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Train on paired views.
 
         Parameters
@@ -226,7 +244,7 @@ class DeepCCA(NetAlignerMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_k
         """
         return self._fit_nets(X, y, None, max_epochs=self.max_epochs, go_on=self.warm_start)
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Train one epoch more on these rows.
 
         The first call fixes the views and how they are standardised. Nothing is held out, and the final linear CCA is
@@ -277,12 +295,12 @@ class DeepCCA(NetAlignerMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_k
 
     def _held_out_score(self, module, train, valid):
         fitted = self._linear(module.outputs(train))
-        return fitted.score(Views({name: to_numpy(Z) for name, Z in module.outputs(valid).items()}))
+        return fitted.score(Views(module.outputs(valid)))
 
     def _linear(self, outputs):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # few rows: early stopping and the user's own score judge
-            views = Views({name: to_numpy(Z.double()) for name, Z in outputs.items()})
+            views = Views({name: Z.double() for name, Z in outputs.items()})
             try:
                 return CCA(shrinkage=self.shrinkage, weighting=self.weighting).fit(views)
             except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,10 +10,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
-from .._backend import astype, float_dtype, like, namespace, to_numpy
+from .._backend import astype, float_dtype, like, namespace, resident, to_numpy
+from .._typing import Device, Metric, PerViewValue, Rows, Seed, Self
 from ..views import Precomputed
 from ..views._by_view import by_view
-from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank, variate_correlations
+from ._canonical import CanonicalMixin, VariateEncoder, check_choice, check_rank
+from ._kernel_features import DEFAULT_COMPONENTS, describe_variates, solve_features, warn_if_void
 from ._kernel_maps import (
     FourierFeatures,
     KernelRows,
@@ -25,11 +27,8 @@ from ._kernel_maps import (
     training_kernel,
 )
 from ._kernel_solvers import center_kernel, kernel_cca, kernel_eigen
-from ._linear_solvers import cross_blocks, sign_of_columns, top_components, whiten
-from ._moments import Moments, center, column_squares
-from ._variates import Variates
+from ._out_of_core import OutOfCoreMixin, any_lazy, moments_of_row_blocks
 
-_DEFAULT_COMPONENTS = 10
 _ROWS_FOR_RANK = 300
 # Below this shrinkage the iterative solver tends to hand over to eigendecompositions, which are worth keeping.
 _KEEP_EIGEN = 1e-4
@@ -56,6 +55,7 @@ class KernelEncoder(VariateEncoder):
     """
 
     _accept_sparse = True
+    _accept_lazy = True
     _kernel = None
     rows_ = None
 
@@ -78,7 +78,7 @@ class KernelEncoder(VariateEncoder):
 
     def _variates(self, X):
         F = self.features_(X)
-        return (F @ like(self.weights_, F) - like(self.offset_, F)) * like(self.factors_, F)
+        return (F @ resident(self.weights_, F) - like(self.offset_, F)) * like(self.factors_, F)
 
     def _decode(self, Z):
         if self.decoder_ is None:
@@ -86,7 +86,7 @@ class KernelEncoder(VariateEncoder):
         return astype(self._unscaled(Z) @ like(self.decoder_, Z) + like(self.mean_, Z), float_dtype(Z))
 
 
-class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
+class KernelCCA(OutOfCoreMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Kernel canonical correlation analysis: nonlinear maps of two or more views whose outputs correlate most.
 
     CCA in the feature spaces of kernels. Strong where samples are hundreds to a few thousands and relations are not
@@ -156,6 +156,10 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
     With a linear kernel and shrinkage c this is `CCA` with shrinkage c' such that c'/(1-c') = p c/(1-c).
     ``inverse_transform`` regresses the view on its variates.
 
+    Dask arrays are gone through block by block: for NaN and the variance of all entries or the rows of the median, for
+    the landmarks, for the moments of the features, and for those of the variates. ``transform`` of them is a Dask array
+    that waits to be computed.
+
     References
     ----------
     .. [1] D. R. Hardoon, S. Szedmak, J. Shawe-Taylor, "Canonical correlation analysis: An overview with application to
@@ -175,21 +179,21 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        kernel="rbf",
-        gamma="scale",
-        degree=3,
-        coef0=1.0,
-        shrinkage=1e-3,
-        approximation=None,
-        n_landmarks=500,
-        solver="auto",
-        weighting="unit",
-        memory=None,
-        device=None,
-        random_state=None,
-    ):
+        kernel: PerViewValue[Metric] = "rbf",
+        gamma: PerViewValue[float | Literal["scale", "median"] | None] = "scale",
+        degree: PerViewValue[float] = 3,
+        coef0: PerViewValue[float] = 1.0,
+        shrinkage: PerViewValue[float] = 1e-3,
+        approximation: Literal["nystroem", "rff"] | None = None,
+        n_landmarks: int = 500,
+        solver: Literal["auto", "cholesky", "eigen"] = "auto",
+        weighting: Literal["unit", "correlation"] = "unit",
+        memory: Any = None,
+        device: Device = None,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.kernel = kernel
         self.gamma = gamma
@@ -204,13 +208,13 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Fit to paired views.
 
         Parameters
         ----------
         X : Views, or array-like of shape (n_samples, n_features)
-            Paired views, or the first of two.
+            Paired views, or the first of two. Dask arrays need an `approximation`.
         y : array-like of shape (n_samples, n_features_y), default=None
             The second view. Beside Views it is labels, and ignored.
 
@@ -227,21 +231,27 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         shrinkages = list(self._shrinkages(list(tables)).values())
         rng = check_random_state(self.random_state)
         tables = self._move(tables)
+        if any_lazy(tables):
+            if self.approximation is None:
+                raise ValueError(
+                    "The exact kernel needs all rows in memory: Dask arrays take approximation='nystroem' or 'rff'."
+                )
+            moments_of_row_blocks(tables, pairs=[])  # before landmarks are drawn from them: NaN and infinity
         maps = self._feature_maps(tables, encoders, rng)
-        n = next(iter(tables.values())).shape[0]
-        solve = self._solve_exact if self.approximation is None else self._solve_features
-        weights, offsets, variates = solve(tables, maps, shrinkages, n)
-
-        signs = sign_of_columns(variates[0])
-        variates = [to_numpy(Z) * signs for Z in variates]
-        self.canonical_correlations_ = np.clip(variate_correlations(variates), -1.0, 1.0)
+        if self.approximation is None:
+            weights, offsets, variates = self._solve_exact(tables, maps, shrinkages)
+        else:
+            weights, offsets, variates = solve_features(tables, maps, shrinkages, self.n_components, self.n_landmarks)
+        signs, correlations, means, decoders = describe_variates(tables, variates, maps)
+        self.canonical_correlations_ = np.clip(correlations, -1.0, 1.0)
         factors = self._factors(self.canonical_correlations_)
         self.weights_ = {}
         for i, (name, encoder) in enumerate(encoders.items()):
             encoder.features_ = maps[name]
             encoder.weights_ = self.weights_[name] = to_numpy(weights[i]) * signs
             encoder.offset_ = to_numpy(offsets[i]) * signs
-            encoder._set_variates(_decoder(encoder, tables[name], variates[i]), factors)
+            encoder.mean_ = means[i]
+            encoder._set_variates(decoders[i], factors)
         self.encoders_ = encoders
         return self
 
@@ -266,7 +276,8 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
                 maps[name] = KernelRows(X, kernel, gamma, degrees[name], coef0s[name])
         return maps
 
-    def _solve_exact(self, tables, maps, shrinkages, n):
+    def _solve_exact(self, tables, maps, shrinkages):
+        n = next(iter(tables.values())).shape[0]
         memory = check_memory(self.memory)
         cached_kernel, eigen_of = (memory.cache(f) for f in (training_kernel, kernel_eigen))
         kernels, column_means = [], []
@@ -288,7 +299,7 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
             ranks = {name: values.shape[0] for name, (values, _) in zip(tables, decompositions)}
             check_rank(k, ranks)
             if min(shrinkages) == 0:
-                _warn_if_void(shrinkages, ranks, n)
+                warn_if_void(shrinkages, ranks, n)
         weights, _ = kernel_cca(kernels, shrinkages, k, solver=self.solver, decompositions=decompositions)
         # Dual weights matter up to a constant only; without it new rows need no centring of their own.
         weights = [a - namespace(a).mean(a, axis=0) for a in weights]
@@ -300,51 +311,9 @@ class KernelCCA(CanonicalMixin, BaseEstimator, auto_wrap_output_keys=None):
         """As many as the views certainly have: the rank of a kernel of some of the rows bounds that of all."""
         rows = np.unique(np.linspace(0, n - 1, min(n, _ROWS_FOR_RANK)).astype(int))
         ranks = [kernel_eigen(center_kernel(K[rows][:, rows])[0])[0].shape[0] for K in kernels]
-        return max(1, min(_DEFAULT_COMPONENTS, *ranks))
-
-    def _solve_features(self, tables, maps, shrinkages, n):
-        centered, means = zip(*(center(in_blocks(maps[name], X, self.n_landmarks)) for name, X in tables.items()))
-        narrow = all(F.shape[1] < n for F in centered)
-        moments = Moments.of(centered, means, float(n), n) if narrow else None
-        whitenings = []
-        for i, (name, c) in enumerate(zip(tables, shrinkages)):
-            C = moments.covariance(i, i) if narrow else None
-            trace = float(namespace(centered[i]).sum(column_squares(centered[i]))) / n
-            if not trace > 0:
-                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
-            whitenings.append(whiten(centered[i], C, float(n), c, trace, "auto", 0, None))
-        ranks = {name: min(w.rank, n - 1) for name, w in zip(tables, whitenings)}
-        k = check_rank(self.n_components, ranks)
-        k = min(k, _DEFAULT_COMPONENTS) if self.n_components is None else k
-        _warn_if_void(shrinkages, ranks, n)
-        blocks = cross_blocks(whitenings, centered, moments, float(n))
-        coefficients, _ = top_components(blocks, [w.rank for w in whitenings], k)
-        weights = Variates(whitenings, coefficients, centered, moments, float(n)).weights
-        variates = [F @ W for F, W in zip(centered, weights)]
-        return weights, [mean @ W for mean, W in zip(means, weights)], variates
+        return max(1, min(DEFAULT_COMPONENTS, *ranks))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = isinstance(self.kernel, str) and self.kernel == "precomputed"
         return tags
-
-
-def _decoder(encoder, X, variates):
-    """Regression of the columns of a view on its variates; none where the view is a kernel."""
-    if isinstance(encoder.features_, KernelRows) and encoder.features_.kernel == "precomputed":
-        return None
-    # In float64 before numpy, which knows no bfloat16, and before the mean, which float32 would blur.
-    X = X.astype(np.float64) if sp.issparse(X) else to_numpy(astype(X, namespace(X).float64))
-    encoder.mean_ = np.asarray(X.mean(axis=0)).ravel()
-    total = np.asarray(X.T @ variates).T - variates.sum(axis=0)[:, None] * encoder.mean_
-    return np.linalg.lstsq(variates.T @ variates, total, rcond=None)[0]
-
-
-def _warn_if_void(shrinkages, ranks, n):
-    if any(c == 0 and rank >= n - 1 for c, rank in zip(shrinkages, ranks.values())):
-        warnings.warn(
-            f"Without shrinkage a kernel of rank {max(ranks.values())} correlates perfectly with anything on {n} "
-            "samples: the correlations mean nothing. Set shrinkage > 0.",
-            UserWarning,
-            stacklevel=4,
-        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
 
-from .._backend import astype, is_tensor, like, namespace, to_numpy
+from .._backend import astype, is_tensor, like, namespace, resident, to_numpy
+from .._lazy import is_lazy, map_row_blocks, take_rows
 from ..metrics.similarity import SIMILARITIES, apply_similarity, batches
 from ._kernel_approximation import nystroem_map, rff_directions, rff_map
 from ._kernel_solvers import center_kernel
@@ -51,7 +53,7 @@ def resolve_gamma(gamma, kernel, X, rng):
     from sklearn.metrics import pairwise_distances
 
     rows = np.sort(rng.permutation(X.shape[0])[:1000])
-    X = X[rows]
+    X = take_rows(X, rows)
     if not sp.issparse(X):
         X = to_numpy(astype(X, namespace(X).float64))
         X = X - X.mean(axis=0)  # a large mean costs the digits of the distances
@@ -81,7 +83,7 @@ class KernelRows:
     def __init__(self, X, kernel, gamma, degree, coef0):
         self.kernel, self.gamma, self.degree, self.coef0 = kernel, gamma, degree, coef0
         # The centred linear kernel does not know the mean, but its rounding does.
-        self.shift = X.mean(axis=0) if kernel == "linear" and not sp.issparse(X) else None
+        self.shift = to_numpy(X.mean(0)) if kernel == "linear" and not sp.issparse(X) else None
         self.rows = None if kernel == "precomputed" else _keep(self._prepared(X))
 
     def _prepared(self, X):
@@ -95,7 +97,7 @@ class KernelRows:
         X = self._prepared(X)
         if self.kernel == "precomputed":
             return X
-        rows = self.rows if sp.issparse(self.rows) or sp.issparse(X) else like(self.rows, X)
+        rows = self.rows if sp.issparse(self.rows) or sp.issparse(X) else resident(self.rows, X)
         return apply_similarity(X, rows, self.kernel, gamma=self.gamma, degree=self.degree, coef0=self.coef0)
 
 
@@ -104,13 +106,13 @@ class NystroemFeatures:
 
     def __init__(self, X, kernel, gamma, degree, coef0, n_landmarks, rng):
         rows = np.sort(rng.permutation(X.shape[0])[:n_landmarks])
-        landmarks = X[rows]
+        landmarks = take_rows(X, rows)
         self.against = KernelRows(landmarks, kernel, gamma, degree, coef0)
         self.whitening = to_numpy(nystroem_map(self.against(landmarks)))
 
     def __call__(self, X):
         K = self.against(X)
-        return K @ like(self.whitening, K)
+        return K @ resident(self.whitening, K)
 
 
 class FourierFeatures:
@@ -127,7 +129,12 @@ class FourierFeatures:
 
 
 def in_blocks(function, X, width):
-    """``function(X)`` block by block of rows, where one block has about `_BLOCK` entries of an inner width `width`."""
+    """``function(X)`` block by block of rows, where one block has about `_BLOCK` entries of an inner width `width`.
+
+    On a Dask array it waits until it is asked for, and its chunks are cut further.
+    """
+    if is_lazy(X):
+        return map_row_blocks(partial(in_blocks, function, width=width), X)
     n = X.shape[0]
     parts = [function(X[rows]) for rows in batches(n, max(1, _BLOCK // max(width, 1)))]
     return parts[0] if len(parts) == 1 else namespace(*parts).concat(parts, axis=0)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import array_api_compat as aac
 import numpy as np
 
 from .._backend import cholesky, eigh, is_numpy, namespace, solve_triangular, svd, to_numpy
@@ -91,7 +92,7 @@ def whiten_by_svd(X, weight, c, mu):
     columns are brought to unit length, where their units do not matter.
     """
     xp = namespace(X)
-    d = xp.linalg.vector_norm(X, axis=0) if c == 0 else xp.ones(X.shape[1], dtype=xp.float64, device=X.device)
+    d = xp.linalg.vector_norm(X, axis=0) if c == 0 else xp.ones(X.shape[1], dtype=xp.float64, device=aac.device(X))
     d = xp.where(d > 0, d, 1.0)
     U, s, Vt = svd(X / d)
     return _from_svd(U, s, Vt, d, weight, c, mu, max(X.shape))
@@ -113,7 +114,7 @@ def whiten_by_randomized_svd(X, weight, c, mu, rank, rng):
         inner, s, Vt = svd(xp.linalg.qr(basis)[0].T @ X)
         U = (xp.linalg.qr(basis)[0] @ inner)[:, :rank]
         s, Vt = s[:rank], Vt[:rank]
-    return _from_svd(U, s, Vt, xp.ones(X.shape[1], dtype=xp.float64, device=X.device), weight, c, mu, max(X.shape))
+    return _from_svd(U, s, Vt, xp.ones(X.shape[1], dtype=xp.float64, device=aac.device(X)), weight, c, mu, max(X.shape))
 
 
 def _from_svd(U, s, Vt, d, weight, c, mu, size):
@@ -216,7 +217,7 @@ def top_components(blocks, ranks, k):
     xp = namespace(*blocks.values())
     edges = np.cumsum([0, *ranks])
     some = next(iter(blocks.values()))
-    whole = xp.zeros((int(edges[-1]), int(edges[-1])), dtype=some.dtype, device=some.device)
+    whole = xp.zeros((int(edges[-1]), int(edges[-1])), dtype=some.dtype, device=aac.device(some))
     for (i, j), block in blocks.items():
         whole[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
         whole[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.T
@@ -229,8 +230,8 @@ def sign_of_columns(W):
 
     Of entries of the same size up to rounding the sum decides, so that the order of rows does not.
     """
-    W = to_numpy(W)
-    size = np.abs(W)
-    largest = size >= size.max(axis=0) * (1 - 1e-6)
-    signs = np.sign(np.where(largest, W, 0.0).sum(axis=0))
+    xp = namespace(W)
+    size = xp.abs(W)
+    largest = size >= xp.max(size, axis=0) * (1 - 1e-6)
+    signs = np.sign(to_numpy(xp.where(largest, W, 0.0).sum(0)))
     return np.where(signs == 0, 1.0, signs)

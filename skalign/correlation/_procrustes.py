@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
-from array_api_compat import device as device_of
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import astype, float_dtype, like, namespace, resolve_device, svd, to_device, to_numpy
+from .._backend import astype, float_dtype, like, namespace, resolve_device, to_device, to_numpy
+from .._typing import ArrayLike, Device, Rows, Self
 from ..base import PairedAlignerMixin, ViewEncoder
 from ._canonical import check_choice, check_rank
-from ._linear_solvers import sign_of_columns
 from ._moments import center, row_weights
+from ._procrustes_solvers import principal_axes, rotations_and_scales
 
 _EPS = np.finfo(np.float64).eps
 
@@ -142,8 +141,9 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
     """
 
     def __init__(
-        self, n_components=None, *, scaling=False, reflection=True, widths="pad", max_iter=100, tol=1e-8, device=None
-    ):
+        self, n_components: int | None = None, *, scaling: bool = False, reflection: bool = True,
+        widths: Literal["pad", "pca"] = "pad", max_iter: int = 100, tol: float = 1e-8, device: Device = None,
+    ) -> None:  # fmt: skip
         self.n_components = n_components
         self.scaling = scaling
         self.reflection = reflection
@@ -152,7 +152,7 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         self.tol = tol
         self.device = device
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Rows, y: Rows | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to paired views.
 
         Parameters
@@ -180,7 +180,10 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
                 raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
         bases = self._bases(encoders, centered)
         reduced = [table if basis is None else table @ basis for table, basis in zip(centered, bases)]
-        rotations, scales, self.consensus_ratio_, self.n_iter_ = self._solve(list(encoders), reduced, self._width)
+        settings = {name: getattr(self, name) for name in ("scaling", "reflection", "max_iter", "tol")}
+        rotations, scales, self.consensus_ratio_, self.n_iter_ = rotations_and_scales(
+            list(encoders), reduced, self._width, **settings
+        )
 
         self.weights_, self.scales_, self.means_ = {}, {}, {}
         parts = zip(encoders.items(), reduced, bases, rotations, scales, means)
@@ -210,81 +213,14 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         widest = max(table.shape[1] for table in centered)
         k = self.n_components or widest
         if self.widths == "pad":
-            axes = [None if table.shape[1] <= k else _principal_axes(table)[0] for table in centered]
+            axes = [None if table.shape[1] <= k else principal_axes(table)[0] for table in centered]
         else:
-            axes, ranks = zip(*(_principal_axes(table) for table in centered))
+            axes, ranks = zip(*(principal_axes(table) for table in centered))
             k = check_rank(self.n_components, dict(zip(names, ranks)))
         self._width = k
         return [None if basis is None else basis[:, :k] for basis in axes]
 
-    def _solve(self, names, views, k):
-        """Rotations of shape (k, k) and scales that carry `views` to the axes of the last, and how well they agree."""
-        xp = namespace(views[0])
-        last = len(views) - 1
-        identity = xp.eye(k, dtype=xp.float64, device=device_of(views[0]))
-        pairs = [(i, j) for i in range(last) for j in range(i + 1, last + 1)]
-        products = {(i, j): _padded(views[i].T @ views[j], k) for i, j in pairs}
-        products |= {(j, i): products[i, j].T for i, j in pairs}
-        sizes = np.array([float(xp.sum(view * view)) for view in views])
-        scales, n_iter = np.ones(len(views)), 1
-        rotations = [self._rotation(products[i, last], sizes[i] ** 0.5 * sizes[last] ** 0.5) for i in range(last)]
-        rotations.append(identity)
-        if len(views) > 2:
-            n_iter = self._sweep(products, sizes, rotations, scales)
-            rotations = [Q @ rotations[last].T for Q in rotations[:last]] + [identity]
-            scales = scales / scales[last]
-        elif self.scaling:
-            scales[0] = _gram(products, sizes, rotations)[0, 1] / sizes[0]
-        for name, s in zip(names, scales):
-            if not s > 0:
-                raise ValueError(f"No positive scale brings view {name!r} closer to the others: use scaling=False.")
-        return rotations, scales.tolist(), 1.0 - _outside(_gram(products, sizes, rotations), scales), n_iter
-
-    def _sweep(self, products, sizes, rotations, scales):
-        """Rotate every view on to the sum of the others until nothing moves; alters `rotations` and `scales`."""
-        m = len(sizes)
-        outside = np.inf
-        for n_iter in range(1, self.max_iter + 1):
-            for i in range(m):
-                rest = [j for j in range(m) if j != i]
-                target = sum(products[i, j] @ rotations[j] * float(scales[j]) for j in rest)
-                size = sum(abs(scales[j]) * sizes[i] ** 0.5 * sizes[j] ** 0.5 for j in rest)
-                rotations[i] = self._rotation(target, float(size))
-            gram = _gram(products, sizes, rotations)
-            if self.scaling:  # the best scales for these rotations (ten Berge 1977)
-                norms = sizes**0.5
-                v = np.linalg.eigh(gram / norms[:, None] / norms)[1][:, -1]
-                scales[:] = v / norms * (1.0 if v.sum() > 0 else -1.0)
-                scales /= np.abs(scales).max()
-            before, outside = outside, _outside(gram, scales)
-            if before - outside <= self.tol:
-                return n_iter
-        warnings.warn(
-            f"Generalised Procrustes analysis did not converge in {n_iter} sweeps: the last one still gained "
-            f"{before - outside:.1e} of the variance. Raise max_iter or tol.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-        return n_iter
-
-    def _rotation(self, M, size):
-        """The orthogonal Q of largest ``trace(Q.T @ M)``, nearest to the identity where `M` leaves it open."""
-        xp = namespace(M)
-        U, values, Vt = svd(M)
-        rank = int(xp.sum(values > M.shape[0] * _EPS * size))
-        Q = U[:, :rank] @ Vt[:rank]
-        weakest = U[:, -1:], Vt[-1:]
-        if rank < M.shape[0]:
-            left, right = U[:, rank:], Vt[rank:]
-            A, _, Bt = svd(left.T @ right.T)
-            left, right = left @ A, Bt @ right
-            Q = Q + left @ right
-            weakest = left[:, -1:], right[-1:]
-        if not self.reflection and float(xp.linalg.det(Q)) < 0:
-            Q = Q - 2.0 * weakest[0] @ weakest[1]
-        return Q
-
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         r"""How well the views coincide on these rows, on held-out rows if they were held out; higher is better.
 
         For two views
@@ -316,46 +252,23 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         points, left_out, total, size = [], [], [], 0.0
         for name in [*names, *(name for name in views.names if name not in names)]:
             encoder = self._encoder(name)
-            centered = to_numpy(encoder._centered(encoder.check(views[name]))) * encoder.scale_
-            size += (centered**2).sum()
-            points.append(centered @ encoder.weights_)
-            left_out.append(max((centered**2).sum() - (points[-1] ** 2).sum(), 0.0))
-            total.append(((centered - centered.mean(axis=0)) ** 2).sum())
+            centered = encoder._centered(encoder.check(views[name])) * encoder.scale_
+            points.append(centered @ like(encoder.weights_, centered))
+            size += _sum_of_squares(centered)
+            left_out.append(max(_sum_of_squares(centered) - _sum_of_squares(points[-1]), 0.0))
+            total.append(_sum_of_squares(centered - centered.mean(0)))
+        points = [like(Z, points[-1]) for Z in points]
         if len(self.encoders_) == 2:
-            error, variance = ((points[0] - points[1]) ** 2).sum() + left_out[1], total[1]
+            error, variance = _sum_of_squares(points[0] - points[1]) + left_out[1], total[1]
         else:
             mean = sum(points) / len(points)
-            error, variance = sum(((Z - mean) ** 2).sum() for Z in points) + sum(left_out), sum(total)
+            error, variance = sum(_sum_of_squares(Z - mean) for Z in points) + sum(left_out), sum(total)
         constant = variance <= (len(views) * _EPS) ** 2 * size
         return 0.0 if constant else float(1.0 - error / variance)
 
 
-def _principal_axes(centered):
-    """Principal axes of a centred view of shape (p, rank), leading ones first, and its rank."""
-    _, values, axes = svd(centered)
-    rank = int(namespace(values).sum(values > max(centered.shape) * _EPS * values[0]))
-    axes = axes[:rank].T
-    return axes * like(sign_of_columns(axes), axes), rank
-
-
-def _padded(M, k):
-    xp = namespace(M)
-    padded = xp.zeros((k, k), dtype=M.dtype, device=device_of(M))
-    padded[: M.shape[0], : M.shape[1]] = M
-    return padded
-
-
-def _gram(products, sizes, rotations):
-    """Inner products of the rotated views."""
-    gram = np.diag(sizes)
-    for (i, j), M in products.items():
-        gram[i, j] = float(namespace(M).sum(rotations[i] * (M @ rotations[j])))
-    return gram
-
-
-def _outside(gram, scales):
-    """Part of the variance of the scaled views that their mean does not have."""
-    return 1.0 - scales @ gram @ scales / (len(scales) * (scales**2 @ np.diag(gram)))
+def _sum_of_squares(A):
+    return float(namespace(A).sum(A * A))
 
 
 def _is_whole(value):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import scipy.linalg as sla
 from scipy import stats
@@ -9,12 +11,19 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import to_numpy
+from .._typing import ArrayLike, Rows, Seed
 from ._canonical import VariateEncoder, check_rank
 from ._linear_solvers import whiten
 from ._moments import SHRINKAGE_RULES, center, chosen_shrinkage, column_squares
 
 
-def wilks_test(correlations, n_samples, n_features_x, n_features_y, method="rao"):
+def wilks_test(
+    correlations: ArrayLike,
+    n_samples: int,
+    n_features_x: int,
+    n_features_y: int,
+    method: Literal["rao", "bartlett"] = "rao",
+) -> Bunch:
     """Tests that the k-th and all later canonical correlations are zero, for every k.
 
     Parameters
@@ -73,7 +82,7 @@ def wilks_test(correlations, n_samples, n_features_x, n_features_y, method="rao"
 class SignificanceMixin:
     """Parametric and permutation tests for two-view linear CCA."""
 
-    def wilks_test(self, method="rao"):
+    def wilks_test(self, method: Literal["rao", "bartlett"] = "rao") -> Bunch:
         """Tests that the k-th and all later canonical correlations are zero (see `skalign.correlation.wilks_test`).
 
         Parameters
@@ -96,7 +105,9 @@ class SignificanceMixin:
             raise ValueError("Wilks' test is for two views without shrinkage; permutation_test has no such limits.")
         return wilks_test(self._all_values, self.n_samples_seen_, *self._ranks.values(), method=method)
 
-    def permutation_test(self, X, y=None, n_permutations=999, random_state=None):
+    def permutation_test(
+        self, X: Rows, y: Rows | None = None, n_permutations: int = 999, random_state: Seed = None
+    ) -> Bunch:
         """p-values of every component by permuting the rows of the second view, for any shrinkage.
 
         Component k is tested in what the k - 1 before it leave over, and the p-values do not fall with k, which keeps

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from .._typing import Self
 
 
 class ByView:
@@ -26,10 +29,10 @@ class ByView:
     ByView(image=0.5, text=0.01)
     """
 
-    def __init__(self, /, **values):
+    def __init__(self, /, **values: Any) -> None:
         self._values = values
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The values by view, and with ``deep`` the parameters of values that have some."""
         params = dict(self._values)
         if deep:
@@ -38,8 +41,17 @@ class ByView:
                     params.update({f"{name}__{key}": inner for key, inner in value.get_params().items()})
         return params
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Change the values of some views.
+
+        Parameters
+        ----------
+        **params
+            Values by view; ``image__n_components=5`` reaches into the value of a view.
+
+        Returns
+        -------
+        self
 
         Raises
         ------
@@ -59,7 +71,7 @@ class ByView:
     def __eq__(self, other):
         return isinstance(other, ByView) and self._values == other._values
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # it can change
 
     def __repr__(self):
         return f"ByView({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
+from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
-from ._rows import RowTable, n_rows, one_row_per_sample
+from .._typing import ArrayLike, Rows, Self
+from ._rows import RowTable, n_rows, one_row_per_sample, select_rows
 from ._views import check_view_names
 
 
@@ -63,7 +64,7 @@ class Domains(RowTable):
         "brought them into one space"
     )
 
-    def __init__(self, domains=None, /, **named_domains):
+    def __init__(self, domains: Mapping[str, Rows] | None = None, /, **named_domains: Rows) -> None:
         if domains is not None and not isinstance(domains, Mapping):
             raise ValueError(
                 f"Domains are named: Domains(source=..., target=...) or a mapping, not a {type(domains).__name__}."
@@ -82,7 +83,7 @@ class Domains(RowTable):
         return new
 
     @staticmethod
-    def stack(domains=None, /, **named_domains):
+    def stack(domains: Mapping[str, ArrayLike] | None = None, /, **named_domains: ArrayLike) -> np.ndarray:
         """One ``y`` in row order from one ``y`` per domain.
 
         Parameters
@@ -107,44 +108,48 @@ class Domains(RowTable):
         return out
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return list(self._rows)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         return len(self._codes), len(self._rows)
 
     @property
-    def domain(self):
+    def domain(self) -> np.ndarray:
         return np.asarray(self.names)[self._codes]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._codes)
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._rows
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
             self._code(key)
             return self._rows[key]
         return super().__getitem__(key)
 
-    def rows(self, name):
+    def rows(self, name: str) -> np.ndarray:
         """Positions in this container of the rows of domain `name`, in the order of ``domains[name]``."""
         return np.flatnonzero(self._codes == self._code(name))
 
-    def items(self):
+    def items(self) -> ItemsView[str, Any]:
         """Pairs of name and rows."""
         return self._rows.items()
 
-    def replace(self, **named_domains):
+    def replace(self, **named_domains: Rows) -> Self:
         """The same rows in the same order with the contents of some domains exchanged.
 
         Parameters
         ----------
         **named_domains
             New rows for a domain, as many as it has.
+
+        Returns
+        -------
+        Domains
         """
         new = {name: one_row_per_sample(rows, f"Domain {name!r}") for name, rows in named_domains.items()}
         for name, rows in new.items():
@@ -162,7 +167,7 @@ class Domains(RowTable):
         selected = {}
         for code, (name, content) in enumerate(self._rows.items()):
             position = np.cumsum(self._codes == code) - 1  # of every row within this domain
-            selected[name] = _safe_indexing(content, position[rows][codes == code])
+            selected[name] = select_rows(content, position[rows][codes == code])
         return self._of(selected, codes)
 
     def __repr__(self):

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._backend import is_tensor, like, namespace
+from .._typing import Array, ArrayLike, Rows, Self
 from ..base import OutputMixin, wrap_output
 from ._domains import Domains
 from ._rows import RowTable, n_rows
@@ -51,10 +52,10 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
     [1.0, 1.0]
     """
 
-    def __init__(self, how="mean"):
+    def __init__(self, how: str = "mean") -> None:
         self.how = how
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Note the views and their widths.
 
         Parameters
@@ -79,15 +80,15 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
                     f"Only views of one width can be averaged or stacked; the widths are {self._widths}. "
                     "Align them first, or use Fuse('concat')."
                 )
-        names = [""] if self.view_names_in_ is None else X.names
+        names = [""] if self.view_names_in_ is None else self.view_names_in_
         if isinstance(X, Views) and self.how != "mean":
-            self._sources = names if self.how == "concat" else [self.how]
+            self._sources: list[str] | None = names if self.how == "concat" else [self.how]
         else:
             self._sources = None  # the output belongs to no view in particular
         self.n_features_out_ = sum(self._widths[name] for name in self._sources or names[:1])
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """Fuse the views into one array.
 
         Parameters
@@ -97,7 +98,7 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
         Returns
         -------
-        array of shape (n_samples, n_features_out_)
+        array of shape (n_samples, n_features_out)
         """
         check_is_fitted(self)
         if isinstance(X, Domains):
@@ -118,8 +119,8 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
             raise ValueError(f"Fuse was fitted on an array and is given the views {X.names}.")
         if unknown := [name for name in X.names if name not in self.view_names_in_]:
             raise ValueError(f"Fuse has not seen the views {unknown} at fit; it knows {self.view_names_in_}.")
-        wanted = {"mean": [n for n in self.view_names_in_ if n in X], "concat": self.view_names_in_}
-        wanted = wanted.get(self.how, [self.how])
+        several = {"mean": [n for n in self.view_names_in_ if n in X], "concat": self.view_names_in_}
+        wanted = several.get(self.how, [self.how])
         if missing := [name for name in wanted if name not in X]:
             raise ValueError(f"Fuse({self.how!r}) needs the views {missing}, which are missing.")
         tables = [self._checked(X, name) for name in wanted]
@@ -145,7 +146,7 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         xp = namespace(*tables)
         return xp.take(xp.concat(tables, axis=0), like(order, tables[0]), axis=0)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``fuse0``, ``fuse1``, ...; for "concat" and a view by name ``view__fuse0``, ...
 
         Parameters

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 import numpy as np
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils._set_output import _get_output_config
@@ -9,10 +12,13 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
+from .._typing import ArrayLike, Container, Self
 from ..base import wrap_output
 from ._domains import Domains
 from ._rows import RowTable, n_rows
 from ._views import Views
+
+_Container = TypeVar("_Container", Views, Domains)  # what comes out is of the kind that went in
 
 
 class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
@@ -61,7 +67,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
     ((3, 3), (3, 3))
     """
 
-    def __init__(self, transformers=None, *, n_jobs=None):
+    def __init__(self, transformers: Mapping[str, Any] | None = None, *, n_jobs: int | None = None) -> None:
         self.transformers = transformers
         self.n_jobs = n_jobs
 
@@ -73,17 +79,17 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
     def _items(self, items):
         self.transformers = dict(items)
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of this estimator and, with ``deep``, of the transformer of every view."""
         return self._get_params("_items", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters: ``image=PCA()`` exchanges a transformer, ``image__n_components=5`` reaches into it."""
         if "transformers" in params:
             self.transformers = params.pop("transformers")
         return self._set_params("_items", **params)
 
-    def fit(self, X, y=None):
+    def fit(self, X: _Container, y: ArrayLike | None = None) -> Self:
         """Fit the transformer of every view.
 
         Parameters
@@ -100,7 +106,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         self.fit_transform(X, y)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: _Container, y: ArrayLike | None = None) -> _Container:
         """Fit the transformer of every view and transform it.
 
         Parameters
@@ -145,7 +151,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
         self._plain = {name: _column_names(X[name]) for name in kept if name not in active}
         return self._assemble(X, outputs)
 
-    def transform(self, X):
+    def transform(self, X: _Container) -> _Container:
         """Transform the views that are there.
 
         Parameters
@@ -185,7 +191,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
                 outputs[name] = wrap_output(self, outputs[name], X[name], lambda name=name: self._plain_names(name))
         return Views(outputs)
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Container | None = None) -> Self:
         """Set the container of dense outputs of every view that can have one.
 
         Parameters
@@ -203,7 +209,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
                 _set_output(step, transform)
         return self
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``view__feature`` of the outputs of all views, in the order of the views at fit.
 
         Parameters

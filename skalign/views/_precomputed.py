@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 
 from .._backend import is_tensor, to_numpy
+from .._typing import Array, ArrayLike
 from ._rows import RowTable
 
 
@@ -57,7 +59,7 @@ class Precomputed(RowTable):
 
     _not_an_array = "it is a matrix between samples, not features of them; use .square() or .matrix"
 
-    def __init__(self, matrix):
+    def __init__(self, matrix: ArrayLike) -> None:
         if not is_tensor(matrix):
             matrix = np.asanyarray(matrix)  # a memory map stays one
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -69,10 +71,10 @@ class Precomputed(RowTable):
         self.rows = np.arange(matrix.shape[0])
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         return len(self.rows), self.matrix.shape[0]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     def _take_rows(self, rows):
@@ -80,15 +82,15 @@ class Precomputed(RowTable):
         new.matrix, new.rows = self.matrix, self.rows[rows]
         return new
 
-    def square(self):
+    def square(self) -> Array:
         """The matrix among the selected rows, shape (n_rows, n_rows)."""
         return self.against(self.rows)
 
-    def against(self, columns):
+    def against(self, columns: ArrayLike) -> Array:
         """The matrix of the selected rows against the samples `columns`, shape (n_rows, len(columns))."""
         return self.matrix[self.rows][:, columns]
 
-    def fingerprint(self):
+    def fingerprint(self) -> tuple[Any, ...]:
         """A short description by which to tell whether two views hold the same matrix."""
         K = self.matrix
         some = np.unique(np.linspace(0, len(K) - 1, min(len(K), 64)).astype(int))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import operator
+import sys
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat.numpy as np_compat
 import numpy as np
+from sklearn.utils import _safe_indexing
 
-from .._backend import is_tensor, to_numpy
+from .._backend import is_tensor, like, to_numpy
+from .._lazy import check_known_rows, is_lazy
+from .._typing import ArrayLike, Self
 
 
 def row_positions(rows, n_rows):
@@ -56,7 +61,12 @@ class RowTable:
     # What to tell someone who treats the container as one array or loops over it.
     _not_an_array = "it is not one array"
 
-    def __getitem__(self, key):
+    if TYPE_CHECKING:
+
+        def __len__(self) -> int: ...
+        def _take_rows(self, rows: Any) -> Self: ...
+
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):
             # scikit-learn indexes containers that have a shape with (rows, ...)
             if len(key) != 2 or not (key[1] is Ellipsis or key[1] == slice(None)):
@@ -64,7 +74,7 @@ class RowTable:
             key = key[0]
         return self._take_rows(row_positions(key, len(self)))
 
-    def take(self, indices, axis=0, out=None, mode="raise"):
+    def take(self, indices: ArrayLike, axis: int | None = 0, out: None = None, mode: str = "raise") -> Self:
         """Rows by position, as `numpy.take` asks for them.
 
         Parameters
@@ -75,6 +85,10 @@ class RowTable:
             Rows are the only axis.
         out, mode : None, "raise"
             For the signature of numpy; other values are refused.
+
+        Returns
+        -------
+        container of the same type
         """
         if axis not in (0, None) or out is not None or mode != "raise":
             raise ValueError(f"{type(self).__name__}.take selects rows only: axis=0, out=None, mode='raise'.")
@@ -84,7 +98,7 @@ class RowTable:
         return np_compat
 
     @property
-    def device(self):
+    def device(self) -> str:
         """The device as the array API means it: rows are chosen on the CPU."""
         return "cpu"
 
@@ -94,8 +108,34 @@ class RowTable:
     def __iter__(self):
         raise TypeError(f"{type(self).__name__} cannot be looped over: {self._not_an_array}.")
 
+    def __sizeof__(self) -> int:
+        """Bytes, those of the data too: by them a cluster decides what to send once and what along with every task."""
+        parts = [
+            part for value in vars(self).values() for part in (value.values() if isinstance(value, dict) else [value])
+        ]
+        return object.__sizeof__(self) + sum(map(_bytes_of, parts))
+
     def __bool__(self):
         return len(self) > 0
+
+
+def _bytes_of(part):
+    """Bytes that an attribute takes in memory; those of a long list are estimated from some of its entries."""
+    import scipy.sparse as sp
+
+    if sp.issparse(part):
+        return sum(_bytes_of(getattr(part, name, None)) for name in ("data", "indices", "indptr"))
+    if isinstance(part, list) and part:
+        some = part[:: max(1, len(part) // 10)]
+        return sys.getsizeof(part) + len(part) * sum(map(_bytes_of, some)) // len(some)
+    return sys.getsizeof(part) if is_lazy(part) else int(getattr(part, "nbytes", None) or sys.getsizeof(part))
+
+
+def select_rows(view, rows):
+    """Rows of a view, by what `row_positions` returns."""
+    if not is_tensor(view):
+        return _safe_indexing(view, rows)
+    return view[rows if isinstance(rows, slice) else like(rows, view)]  # before 1.8 scikit-learn does not do `like`
 
 
 def one_row_per_sample(view, label):
@@ -119,6 +159,8 @@ def one_row_per_sample(view, label):
         return list(view)
     if sp.issparse(view):
         return view if view.format == "csr" else view.tocsr()
+    if is_lazy(view):
+        check_known_rows(view, f"{label} is ")
     if getattr(view, "shape", (1,)) == () or not hasattr(view, "__len__") or not hasattr(view, "__getitem__"):
         raise ValueError(f"{label} has no rows: {type(view).__name__} does not hold one entry per sample.")
     return view

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._fuse import Fuse
 
 
-def select_view(estimator, view):
+def select_view(estimator: Any, view: str) -> Pipeline:
     """The ordinary one-view Pipeline inside a fitted multi-view one.
 
     What a server that only ever sees text has to load: it holds nothing of the other views.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -9,6 +12,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._typing import ArrayLike, Container, Rows, Self
 from ._views import Views, check_view_names
 
 
@@ -40,10 +44,10 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     Views(n_samples=3, left=ndarray (3, 3), right=ndarray (3, 1))
     """
 
-    def __init__(self, columns=None):
+    def __init__(self, columns: Mapping[str, Any] | None = None) -> None:
         self.columns = columns
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Check that the columns are there.
 
         Parameters
@@ -69,7 +73,7 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             self._positions[name] = positions
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Views:
         """Split a table.
 
         Parameters
@@ -95,7 +99,7 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``view__column`` of the columns of all views.
 
         Parameters
@@ -112,7 +116,7 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         names = [f"{name}__{column}" for name, positions in self._positions.items() for column in table[positions]]
         return np.asarray(names, dtype=object)
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Container | None = None) -> Self:
         """Does nothing: the views are of the same kind as the table.
 
         Parameters

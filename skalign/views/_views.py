@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
+from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
-from ._rows import RowTable, n_rows, one_row_per_sample
+from .._typing import Rows, Self
+from ._rows import RowTable, n_rows, one_row_per_sample, select_rows
 
 
 def check_view_names(names):
@@ -77,7 +78,7 @@ class Views(RowTable):
         "otherwise this tool does not take Views"
     )
 
-    def __init__(self, views=None, /, **named_views):
+    def __init__(self, views: Mapping[str, Rows] | None = None, /, **named_views: Rows) -> None:
         if views is not None and not isinstance(views, Mapping):
             raise ValueError(f"Views are named: Views(image=..., text=...) or a mapping, not a {type(views).__name__}.")
         views = {**(views or {}), **named_views}
@@ -91,12 +92,13 @@ class Views(RowTable):
             if length != n_samples:
                 raise ValueError(
                     f"Views must hold the same samples, but {first!r} has {n_samples} rows and {name!r} has {length}. "
-                    "Views.join matches tables by a key; Domains holds collections that are not paired."
+                    "Views.join matches tables by a key; Domains holds collections that are not paired; one recording "
+                    f"of each is Views({first}=[a], {name}=[b])."
                 )
         self._n_samples = n_samples
 
     @classmethod
-    def join(cls, tables, on):
+    def join(cls, tables: Mapping[str, Any], on: str) -> Self:
         """Views from DataFrames whose rows are keyed instead of ordered.
 
         Parameters
@@ -117,7 +119,7 @@ class Views(RowTable):
         ValueError
             When a key is missing or occurs twice within a table, or when no key is in all tables.
         TypeError
-            When `tables` is no mapping.
+            When `tables` is no mapping, or `on` a list.
 
         Examples
         --------
@@ -130,6 +132,8 @@ class Views(RowTable):
         """
         if not isinstance(tables, Mapping):
             raise TypeError(f"Views.join takes a dict of tables by view name, not a {type(tables).__name__}.")
+        if isinstance(on, list):
+            raise TypeError(f"Views.join matches by one key: make one column of {on}, a string or a tuple in every row.")
         keyed = {}
         for name, table in tables.items():
             table = table if table.index.name == on else _index_by(table, on, name)
@@ -144,24 +148,26 @@ class Views(RowTable):
         first, *others = (table.index for table in keyed.values())
         shared = first[np.logical_and.reduce([first.isin(index) for index in others], initial=True)]
         if len(shared) == 0:
-            raise ValueError(f"No value of {on!r} occurs in all of the tables {list(keyed)}.")
+            types = {name: str(table.index.dtype) for name, table in keyed.items()}
+            hint = f" Its types differ: {types}." if len(set(types.values())) > 1 else ""
+            raise ValueError(f"No value of {on!r} occurs in all of the tables {list(keyed)}.{hint}")
         return cls({name: table.loc[shared] for name, table in keyed.items()})
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return list(self._views)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         return self._n_samples, len(self._views)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._n_samples
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._views
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
             if key not in self._views:
                 raise KeyError(f"No view is named {key!r}; the views are {self.names}.")
@@ -171,9 +177,9 @@ class Views(RowTable):
         return super().__getitem__(key)
 
     def _take_rows(self, rows):
-        return Views({name: _safe_indexing(view, rows) for name, view in self._views.items()})
+        return Views({name: select_rows(view, rows) for name, view in self._views.items()})
 
-    def items(self):
+    def items(self) -> ItemsView[str, Any]:
         """Pairs of name and view."""
         return self._views.items()
 
