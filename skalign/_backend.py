@@ -6,6 +6,8 @@ they are. Nothing here imports torch unless a tensor is met or a device is asked
 
 from __future__ import annotations
 
+import weakref
+
 import array_api_compat as aac
 import array_api_compat.numpy as np_compat
 import numpy as np
@@ -13,6 +15,8 @@ import scipy.linalg as sla
 
 # Floating point operations below which carrying data to a GPU and back costs more than it saves.
 _WORTH_A_GPU = 5e9
+# Copies of fitted arrays on other devices, by array and device.
+_RESIDENT: dict = {}
 
 
 def is_tensor(x) -> bool:
@@ -47,6 +51,20 @@ def like(x, reference):
     if is_numpy(reference):
         return to_numpy(x)
     return namespace(reference).asarray(x, device=aac.device(reference))
+
+
+def resident(x, reference):
+    """As `like`, for a fitted numpy array that nobody alters: it is carried to an accelerator once.
+
+    The copy goes with the array. It is no part of it, so that what was fitted pickles, and loads without a GPU.
+    """
+    if not is_numpy(x) or is_numpy(reference) or str(aac.device(reference)) == "cpu":
+        return like(x, reference)  # nothing is carried: the memory is shared
+    key = id(x), str(aac.device(reference))
+    if key not in _RESIDENT:
+        _RESIDENT[key] = like(x, reference)
+        weakref.finalize(x, _RESIDENT.pop, key, None)
+    return _RESIDENT[key]
 
 
 def float_dtype(x):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 
-from ._backend import astype, float_dtype, is_tensor, namespace, resolve_device, to_numpy
+from ._backend import astype, float_dtype, is_tensor, like, namespace, resolve_device, to_numpy
 from ._encoder import ViewEncoder
 
 _ROWS_AT_ONCE = 8192
@@ -181,20 +182,25 @@ class NetEncoder(ViewEncoder):
 
 def _mean_and_std(table, axes):
     """Mean, standard deviation and largest size, over `axes` or over everything, whatever the scale of the numbers."""
-    X = to_numpy(astype(table, float_dtype(table)))
-    size = np.abs(X).max(axis=axes)
-    unit = np.where(size > 0, size, 1.0).astype(np.float64)
+    X = astype(table.detach() if is_tensor(table) else table, float_dtype(table))
+    xp = namespace(X)
+    size = to_numpy(astype(xp.max(xp.abs(X), axis=axes), xp.float64))
+    unit = np.where(size > 0, size, 1.0)
     shape = [1 if axes is None or a in axes else X.shape[a] for a in range(X.ndim)]
-    count = X.size / unit.size
+    count = math.prod(X.shape) / unit.size
 
     def mean_of(function):
-        # By row: columns of a DataFrame would be summed in another order, and training magnifies the difference.
-        parts = (X[i : i + _ROWS_AT_ONCE].astype(np.float64, order="C") for i in range(0, len(X), _ROWS_AT_ONCE))
-        return sum(function(part / unit.reshape(shape)).sum(axis=axes) for part in parts) / count
+        sums = np.zeros(())
+        for i in range(0, X.shape[0], _ROWS_AT_ONCE):
+            part = astype(X[i : i + _ROWS_AT_ONCE], xp.float64)
+            # By row: columns of a DataFrame would be summed in another order, and training magnifies the difference.
+            part = part if is_tensor(part) else np.ascontiguousarray(part)
+            sums = sums + to_numpy(xp.sum(function(part / like(unit.reshape(shape), part)), axis=axes))
+        return sums / count
 
     mean = mean_of(lambda part: part)
-    spread = np.sqrt(mean_of(lambda part: (part - mean.reshape(shape)) ** 2))
-    return mean * unit, spread * unit, size.astype(np.float64)
+    spread = np.sqrt(mean_of(lambda part: (part - like(mean.reshape(shape), part)) ** 2))
+    return mean * unit, spread * unit, size
 
 
 def _broadcast_array(values, ndim):

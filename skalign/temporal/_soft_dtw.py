@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 
 from .._backend import is_tensor, to_numpy
+from .._typing import Array, ArrayLike, Metric, Window
 from ._costs import FUSED, check_costs, check_metric, derivative, frame_costs
 from ._warping import Warping, n_threads, unreachable
 
@@ -74,7 +76,17 @@ def soft_pairs(warping, A, B, *, alignment=True, n_jobs=None):
                 yield from pool.map(solve, range(first, min(first + block, len(A))))
 
 
-def soft_dtw(a, b=None, gamma=1.0, *, metric=FUSED, window=None, lengths_a=None, lengths_b=None, method="auto"):
+def soft_dtw(
+    a: ArrayLike,
+    b: ArrayLike | None = None,
+    gamma: float = 1.0,
+    *,
+    metric: Metric = FUSED,
+    window: Window = None,
+    lengths_a: ArrayLike | None = None,
+    lengths_b: ArrayLike | None = None,
+    method: Literal["auto", "kernel", "wavefront"] = "auto",
+) -> Array:
     r"""Soft-DTW of signals, with a gradient for tensors: a loss for sequences that run at different speeds.
 
     The soft minimum :math:`-\gamma \log \sum_\pi \exp(-c(\pi)/\gamma)` over all paths replaces the minimum of DTW, so
@@ -232,7 +244,8 @@ def _by_kernel(costs, warping, ns, ms, gradient):
     import torch
 
     D = costs.cpu().double().numpy()
-    values, E = np.empty(len(D)), np.zeros_like(D) if gradient else None
+    values = np.empty(len(D))
+    E: Any = np.zeros_like(D) if gradient else None
     from ._dtw_kernels import window_bounds
     from ._soft_dtw_kernels import expected_alignment, soft_costs
 
@@ -255,7 +268,9 @@ def _wavefront(costs, warping, ns, ms, gradient):
 
     batch, n, m = costs.shape
     device, gamma = costs.device, warping.gamma
-    inside = torch.as_tensor(_inside(warping, ns, ms, n, m), device=device)
+    lower, upper = (torch.as_tensor(bound, device=device)[:, :, None] for bound in _bounds(warping, ns, ms, n))
+    columns = torch.arange(m, device=device)
+    inside = (columns >= lower) & (columns < upper)
     D = costs.double()
     i = torch.arange(n, device=device)
     R = torch.full((n + m + 1, batch, n + 1), torch.inf, dtype=torch.float64, device=device)
@@ -287,12 +302,11 @@ def _wavefront(costs, warping, ns, ms, gradient):
     return values.to(costs.dtype), out.to(costs.dtype)
 
 
-def _inside(warping, ns, ms, n, m):
+def _bounds(warping, ns, ms, n):
+    """First columns inside of the window and those after the last, by pair and row; none in rows of padding."""
     from ._dtw_kernels import window_bounds
 
-    inside = np.zeros((len(ns), n, m), dtype=bool)
-    columns = np.arange(m)
+    bounds = np.zeros((2, len(ns), n), dtype=np.int64)
     for p, (own_n, own_m) in enumerate(zip(ns, ms)):
-        lower, upper = window_bounds(own_n, own_m, int(warping.radii(own_n, own_m)), warping.slope())
-        inside[p, :own_n] = (columns >= lower[:, None]) & (columns < upper[:, None])
-    return inside
+        bounds[:, p, :own_n] = window_bounds(own_n, own_m, int(warping.radii(own_n, own_m)), warping.slope())
+    return bounds

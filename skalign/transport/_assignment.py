@@ -7,8 +7,12 @@ import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from .._typing import Array
 
-def solve_assignment(weights, *, maximize=True, threshold=None):
+
+def solve_assignment(
+    weights: Array, *, maximize: bool = True, threshold: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     r"""Matching of rows and columns with the largest (or smallest) sum of weights, one to one.
 
     .. math:: \max_x \sum_{ij} w_{ij} x_{ij}, \quad \sum_j x_{ij} \le 1, \; \sum_i x_{ij} \le 1, \; x_{ij} \in \{0, 1\}

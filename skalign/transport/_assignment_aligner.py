@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,6 +15,7 @@ from .._backend import is_tensor, like, to_numpy
 from .._bags import read_bags
 from .._encoder import ViewEncoder, wrap_output
 from .._input import check_view
+from .._typing import Array, Metric, Rows, Self
 from ..base import ARRAY_NAMES
 from ..metrics import pairwise_similarity
 from ..metrics.similarity import check_similarity_name
@@ -83,12 +85,14 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
 
     _takes_bags = True
 
-    def __init__(self, *, similarity=None, metric=None, threshold=None):
+    def __init__(
+        self, *, similarity: Metric | None = None, metric: Metric | None = None, threshold: float | None = None
+    ) -> None:
         self.similarity = similarity
         self.metric = metric
         self.threshold = threshold
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Match.
 
         Parameters
@@ -106,11 +110,12 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
         bags = isinstance(matches, list)
         pairs = [(np.flatnonzero(found >= 0), found[found >= 0]) for found in (matches if bags else [matches])]
         self.matches_ = matches
-        self.row_ind_, self.col_ind_ = ([rows for rows, _ in pairs], [c for _, c in pairs]) if bags else pairs[0]
+        parts: Any = ([rows for rows, _ in pairs], [c for _, c in pairs]) if bags else pairs[0]
+        self.row_ind_, self.col_ind_ = parts
         self.total_ = float(np.sum(totals))
         return self
 
-    def predict(self, X, y=None):
+    def predict(self, X: Rows, y: Rows | None = None) -> Array:
         """Match new elements.
 
         Parameters
@@ -128,7 +133,7 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
         check_is_fitted(self, "matches_")
         return self._match(X, y, reset=False)[0]
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X: Rows, y: Rows | None = None) -> Array:
         """Match, and give ``matches_``.
 
         Parameters
@@ -144,7 +149,7 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
         """
         return self.fit(X, y).matches_
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:  # type: ignore[override]  # partners are looked up, not mapped
         """Carry elements of the first collection to their partners in the second.
 
         Parameters
@@ -185,7 +190,7 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
         partners = _in_the_library_of(original, _taken(to_numpy(elements), matches))
         return wrap_output(self, partners, original, self.get_feature_names_out)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """How good the matching of these elements is; larger is better.
 
         Parameters

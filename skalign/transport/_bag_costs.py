@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._backend import to_numpy
 from .._bags import read_bags
+from .._typing import ArrayLike, Metric
 from ._costs import PointCost, mean_cost
 
 _BLOCK_ENTRIES = 2**21  # costs of elements that are held at a time: 16 MB in float64
@@ -38,8 +39,9 @@ class BagCosts(NamedTuple):
 
 
 def bag_plans(
-    bags_a, bags_b, *, metric="sqeuclidean", regularization=0.05, epsilon=None, tol=1e-6, max_iter=1000
-):  # fmt: skip
+    bags_a: ArrayLike, bags_b: ArrayLike, *, metric: Metric = "sqeuclidean", regularization: float = 0.05,
+    epsilon: float | None = None, tol: float = 1e-6, max_iter: int = 1000,
+) -> BagPlans:  # fmt: skip
     r"""Entropic transport plans between bags, sample by sample: which word goes with which region?
 
     .. math:: \min_P \sum_{rs} P_{rs} c_{rs} + \varepsilon \, \mathrm{KL}(P \,|\, a b^\top)
@@ -112,8 +114,9 @@ def bag_plans(
 
 
 def bag_transport_costs(
-    bags_a, bags_b, *, metric="sqeuclidean", regularization=0.05, epsilon=None, tol=1e-6, max_iter=1000
-):  # fmt: skip
+    bags_a: ArrayLike, bags_b: ArrayLike, *, metric: Metric = "sqeuclidean", regularization: float = 0.05,
+    epsilon: float | None = None, tol: float = 1e-6, max_iter: int = 1000,
+) -> BagCosts:  # fmt: skip
     r"""Cost of the entropic transport plan between every two bags: a distance of bags, for retrieval.
 
     Parameters

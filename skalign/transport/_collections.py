@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import to_numpy
 from .._encoder import OutputMixin, ViewEncoder, wrap_output
 from .._input import as_view
+from .._typing import Array, ArrayLike, Rows
 from ..base import ARRAY_NAMES
 from ..metrics import energy_distance, foscttm
 from ..views import Domains, Views
@@ -78,7 +79,7 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
         table = list(self._sides.values())[which].check(rows, reset=reset, min_samples=min_samples)
         return table.detach() if hasattr(table, "detach") else table  # no gradient goes through a plan
 
-    def transform(self, X, y=None):
+    def transform(self, X: Rows, y: Rows | None = None) -> Array:
         """Carry the first collection into the space of the second.
 
         Parameters
@@ -130,7 +131,7 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
                 f"array is. Call {what}({kind}({source}=X))."
             )
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: Rows, y: Rows | None = None, **fit_params: Any) -> Array:
         """Fit, and carry the first collection over.
 
         Parameters
@@ -149,7 +150,7 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
         """
         return self.fit(X, y, **fit_params).transform(X)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """How well the source lies on the target once it is mapped; larger is better.
 
         Parameters
@@ -187,14 +188,14 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
             ix, iy = known_pairs(X, y)
             if len(ix) > 1:
                 return 1.0 - foscttm(mapped[ix], target[iy])
-            if all(np.any(np.asarray(y)[X.rows(name)] != -1) for name in X.names):
+            if all(np.any(np.asarray(y)[X.rows(name)] != -1) for name in X.names):  # type: ignore[attr-defined]
                 raise ValueError(
                     "y holds ids of both collections, and fewer than two pairs are whole: hold pairs out by GroupKFold "
                     "with groups=y. Class labels go with pairs_from_y=False."
                 )
         return -energy_distance(mapped, target, normalized=True)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names such as ``otaligner0``, ``otaligner1``, ... of the features of the target.
 
         Parameters
@@ -211,12 +212,12 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
         return np.asarray([f"{name}{i}" for i in range(self._n_features_out)], dtype=object)
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """Width of the source, after a fit on two arrays."""
         return self._of_source("n_features_in_")
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> np.ndarray:
         """Column names of the source, after a fit on two DataFrames."""
         return self._of_source("feature_names_in_")
 

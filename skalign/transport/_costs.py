@@ -13,7 +13,13 @@ _BLOCK_ENTRIES_ON_DEVICE = 2**26
 _IN_NAMESPACE = ("sqeuclidean", "euclidean", "cosine")
 
 
-class MatrixCost:
+class _OfReference:
+    @property
+    def dtype(self):
+        return self.reference.dtype  # asked for: costs are carried from one library to another
+
+
+class MatrixCost(_OfReference):
     """Costs that are a matrix already.
 
     Parameters
@@ -25,7 +31,6 @@ class MatrixCost:
     def __init__(self, matrix):
         self.matrix = matrix
         self.shape = tuple(matrix.shape)
-        self.dtype = matrix.dtype
         self.reference = matrix
 
     def rows(self, rows):
@@ -33,7 +38,7 @@ class MatrixCost:
         return self.matrix[rows, :]
 
 
-class PointCost:
+class PointCost(_OfReference):
     """Costs between the rows of two tables, computed when they are asked for.
 
     Parameters
@@ -52,7 +57,6 @@ class PointCost:
         X, Y = (astype(table, xp.result_type(X.dtype, Y.dtype)) for table in (X, Y))
         self.metric = metric
         self.shape = (X.shape[0], Y.shape[0])
-        self.dtype = X.dtype
         self.reference = X
         self.points = X, Y
         self._X, self._Y = X, Y
@@ -87,7 +91,7 @@ class PointCost:
         return xp.asarray(pairwise_distances(X, Y, metric=self.metric), dtype=self.dtype)
 
 
-class MixedCost:
+class MixedCost(_OfReference):
     """A weighted sum of costs.
 
     Parameters
@@ -98,7 +102,7 @@ class MixedCost:
 
     def __init__(self, parts):
         self.parts = parts
-        self.shape, self.dtype, self.reference = parts[0][1].shape, parts[0][1].dtype, parts[0][1].reference
+        self.shape, self.reference = parts[0][1].shape, parts[0][1].reference
 
     def rows(self, rows):
         """Costs of a slice of rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,9 +12,16 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 from .._backend import like, to_numpy
+from .._typing import ArrayLike, Metric
 
 
-def geodesic_distances(X, n_neighbors=10, *, metric="euclidean", mode="distance"):
+def geodesic_distances(
+    X: ArrayLike,
+    n_neighbors: int = 10,
+    *,
+    metric: Metric = "euclidean",
+    mode: Literal["distance", "connectivity"] = "distance",
+) -> np.ndarray:
     r"""Lengths of shortest paths on the graph that joins every row to its nearest neighbours.
 
     Distances along the sheet on which data lie, rather than straight through the space: what Gromov-Wasserstein
@@ -81,7 +89,15 @@ def geodesic_distances(X, n_neighbors=10, *, metric="euclidean", mode="distance"
     return like(shortest_path(graph, directed=False).astype(_float(table), copy=False), X)
 
 
-def geodesic_to(X_new, X, geodesics, n_neighbors=10, *, metric="euclidean", mode="distance"):
+def geodesic_to(
+    X_new: ArrayLike,
+    X: ArrayLike,
+    geodesics: np.ndarray,
+    n_neighbors: int = 10,
+    *,
+    metric: Metric = "euclidean",
+    mode: Literal["distance", "connectivity"] = "distance",
+) -> np.ndarray:
     r"""Distances of new rows along the graph of a collection.
 
     .. math:: d(x, j) = \min_{k \in N(x)} \; |x - x_k| + D_{kj}

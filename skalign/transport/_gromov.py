@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._backend import astype, like, namespace
+from .._typing import Array, Seed
 from ._gromov_mixing import Mixing
 from ._gromov_projection import project
 from ._gromov_starts import start_plans
@@ -36,9 +37,10 @@ class GromovPlan(NamedTuple):
 
 
 def gromov_wasserstein(
-    D_x, D_y, a=None, b=None, *, epsilon, cost=None, alpha=1.0, plan=None, n_init=1, random_state=None, tol=1e-6,
-    max_iter=1000, inner_max_iter=1000,
-):  # fmt: skip
+    D_x: Array, D_y: Array, a: Array = None, b: Array = None, *, epsilon: float, cost: Array = None,
+    alpha: float = 1.0, plan: Array = None, n_init: int = 1, random_state: Seed = None, tol: float = 1e-6,
+    max_iter: int = 1000, inner_max_iter: int = 1000,
+) -> GromovPlan:  # fmt: skip
     r"""Entropic Gromov-Wasserstein transport, and its fused form, with square loss.
 
     .. math:: \min_P \; \alpha \sum_{ii'jj'} (D^x_{ii'} - D^y_{jj'})^2 P_{ij} P_{i'j'} + (1 - \alpha) \sum_{ij} c_{ij}
@@ -128,7 +130,9 @@ def gromov_wasserstein(
     return best._replace(objectives=np.array([run.objective for run in runs]))
 
 
-def gromov_scale(D_x, D_y, a=None, b=None, *, cost=None, alpha=1.0):
+def gromov_scale(
+    D_x: Array, D_y: Array, a: Array = None, b: Array = None, *, cost: Array = None, alpha: float = 1.0
+) -> float:
     r"""How large the linearised costs are: their mean under independent weights, at the independent plan.
 
     ``epsilon = regularization * gromov_scale(...)`` means the same at every scale of the distances.
@@ -154,7 +158,7 @@ def gromov_scale(D_x, D_y, a=None, b=None, *, cost=None, alpha=1.0):
     return float(problem.a @ (problem.linearized(problem.a[:, None] * problem.b[None, :]) @ problem.b))
 
 
-def linearized_cost(D_new, D_y, plan, *, cost=None, alpha=1.0):
+def linearized_cost(D_new: Array, D_y: Array, plan: Array, *, cost: Array = None, alpha: float = 1.0) -> Array:
     r"""What it costs to match new rows with the rows of the target, given how the fitted rows are matched.
 
     .. math:: c(x, j) = 2 \alpha \sum_{i'j'} (d(x, i') - D^y_{jj'})^2 P_{i'j'} + (1 - \alpha) \, c_{xj}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from array_api_compat import device as device_of
 from sklearn.utils import check_random_state
 
-from .._backend import like, namespace, to_numpy
+from .._backend import like, namespace
+from .._typing import Array, ArrayLike
 from ._gromov_projection import project
 
 _LEVELS = 32  # quantiles of the distances of a row
@@ -14,7 +16,9 @@ _SHARPNESS = 0.05  # regularisation of a start, relative to its mean cost
 _TOL, _MAX_ITER = 1e-3, 200
 
 
-def anchor_cost(D_x, D_y, ix, iy, *, scales=None):
+def anchor_cost(
+    D_x: Array, D_y: Array, ix: ArrayLike, iy: ArrayLike, *, scales: tuple[float, float] | None = None
+) -> Array:
     r"""Costs between rows of two collections, from their distances to known pairs.
 
     .. math:: c_{ij} = \frac{1}{K} \sum_k \left( \frac{D^x_{i,ix_k}}{\bar D^x} - \frac{D^y_{j,iy_k}}{\bar D^y} \right)^2
@@ -51,9 +55,8 @@ def anchor_cost(D_x, D_y, ix, iy, *, scales=None):
     >>> anchor_cost(D, D[::-1, ::-1], [0, 1], [3, 2]).argmin(axis=1)
     array([3, 2, 1, 0])
     """
-    if scales is None:
-        scales = (float(namespace(D).mean(D)) or 1.0 for D in (D_x, D_y))
-    sides = zip((D_x, D_y), (ix, iy), scales)
+    units = (float(namespace(D).mean(D)) or 1.0 for D in (D_x, D_y)) if scales is None else scales
+    sides = zip((D_x, D_y), (ix, iy), units)
     R_x, R_y = (D[:, like(np.asarray(anchors), D)] / scale for D, anchors, scale in sides)
     return _squares(R_x, R_y) / R_x.shape[1]
 
@@ -78,12 +81,13 @@ def start_plans(problem, plan, n_init, random_state):
 
 def _quantiles(D, weights):
     """Quantiles of the distances of every row to the others: equal for rows that an isometry matches."""
-    D_, weights = to_numpy(D), to_numpy(weights)
-    order = np.argsort(D_, axis=1)
-    below = np.cumsum(weights[order], axis=1)
-    levels = (np.arange(_LEVELS) + 0.5) / _LEVELS * weights.sum()
-    ranks = np.stack([np.minimum((below < level).sum(axis=1), D_.shape[1] - 1) for level in levels], axis=1)
-    return like(np.take_along_axis(np.take_along_axis(D_, order, axis=1), ranks, axis=1), D)
+    xp = namespace(D)
+    order = xp.argsort(D, axis=1)
+    below = xp.cumulative_sum(weights[order], axis=1)
+    levels = [(level + 0.5) / _LEVELS * float(xp.sum(weights)) for level in range(_LEVELS)]
+    ranks = xp.stack([(below < level).sum(1).clip(max=D.shape[1] - 1) for level in levels], axis=1)
+    rows = xp.arange(D.shape[0], device=device_of(D))[:, None]
+    return D[rows, order[rows, ranks]]
 
 
 def _eccentricity(D, weights):

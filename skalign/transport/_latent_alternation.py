@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 
+from .._backend import to_device, to_numpy
 from ._assignment import solve_assignment
 from ._costs import PointCost, mean_cost
+from ._geometry import moved
 from ._plan import EntropicPlan
 from ._sinkhorn import sinkhorn
 
@@ -107,7 +109,7 @@ def _squares(Z, Y):
 
 
 def alternate_sinkhorn(
-    X, Y, start, fit_map, *, regularization=0.01, anneal=True, anchors=None, max_iter=100, tol=1e-6
+    X, Y, start, fit_map, *, regularization=0.01, anneal=True, anchors=None, max_iter=100, tol=1e-6, device=None
 ):  # fmt: skip
     """The same with entropic plans, in which every row of both collections has its share.
 
@@ -121,6 +123,8 @@ def alternate_sinkhorn(
         Begin with plans of regularisation 0.3, which see the collections as a whole, and lower it step by step.
     anchors : pair of int arrays, default=None
         Rows of X and Y that are a pair to the map in any case.
+    device : str or None, default=None
+        Where the plans are computed: rows go there and their images come back, never the costs. None is numpy.
 
     Returns
     -------
@@ -134,21 +138,22 @@ def alternate_sinkhorn(
     a, b = np.full(len(X), 1.0 / len(X)), np.full(len(Y), 1.0 / len(Y))
     level = max(_FIRST_REGULARIZATION, regularization) if anneal else regularization
     current, g, objectives, at_level, converged = start, None, [np.inf], 0, False
-    least = tol * float(Y.var(axis=0).sum())
+    least, targets_there = tol * float(Y.var(axis=0).sum()), to_device(Y, device)
     while True:
         final = level <= regularization
-        cost = PointCost(current(X), Y)
+        cost = PointCost(to_device(current(X), device), targets_there)
         epsilon = max(level * mean_cost(cost, a, b), np.finfo(float).tiny)
         found = sinkhorn(cost, a, b, epsilon=epsilon, tol=_SINKHORN_TOL, max_iter=_SWEEPS, g=g)
         g, plan = found.g, EntropicPlan(cost, a, b, found.f, found.g, epsilon)
         carried = plan.toarray()
-        costs = (carried * cost.rows(slice(None))).sum(axis=1) / a
+        costs = to_numpy((carried * cost.rows(slice(None))).sum(1)) / a
         if final:
             objectives.append(float(a @ costs) + getattr(current, "penalty", 0.0))
             converged = len(objectives) > 2 and abs(objectives[-2] - objectives[-1]) <= least
         if converged or len(objectives) > max_iter:
-            return Alignment(current, carried.argmax(axis=1), costs, plan, objectives[-1], objectives[1:], converged)
-        targets, weights = carried @ Y, carried.sum(axis=1)
+            matches, plan = to_numpy(carried.argmax(1)), plan if device is None else moved(plan, to_numpy)
+            return Alignment(current, matches, costs, plan, objectives[-1], objectives[1:], converged)
+        targets, weights = to_numpy(carried @ targets_there), to_numpy(carried.sum(1))
         targets /= weights[:, None]
         if anchors is not None:
             targets[anchors[0]] = Y[anchors[1]]

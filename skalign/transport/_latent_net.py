@@ -52,9 +52,11 @@ class NetFit:
         As of the estimator; epochs of one call.
     seed : int
         What all randomness follows from.
+    device : str
+        Where it is trained.
     """
 
-    def __init__(self, X, Y, start, *, hidden_layer_sizes, learning_rate, max_epochs, seed):
+    def __init__(self, X, Y, start, *, hidden_layer_sizes, learning_rate, max_epochs, seed, device):
         self.encoder = NetEncoder(view="x", owner=None)
         self.encoder.check(X, reset=True)
         self.encoder.set_input_scale(X, "feature")
@@ -67,7 +69,7 @@ class NetFit:
             batch_norm=False,
             input_noise=0.0,
         )
-        self.options = TrainingOptions(seed=seed, learning_rate=learning_rate, max_epochs=max_epochs)
+        self.options = TrainingOptions(seed=seed, learning_rate=learning_rate, max_epochs=max_epochs, device=device)
         self.state = None
         with own_randomness(seed):
             net = build_encoder(_KIND, self.shape, self.n_outputs, self.architecture)
@@ -78,12 +80,13 @@ class NetFit:
         )
 
     def __call__(self, X, Y, weights=None, current=None):
-        targets = torch.as_tensor(Y / self.scale, dtype=torch.float32)
-        rows = PairedRows({"x": self.encoder.prepare(X, "cpu"), "y": targets})
-        with own_randomness(self.options.seed):
+        device = self.options.device
+        targets = torch.as_tensor(Y / self.scale, dtype=torch.float32, device=device)
+        rows = PairedRows({"x": self.encoder.prepare(X, device), "y": targets})
+        with own_randomness(self.options.seed, device):
             self.state = train(self.module, rows, self.options, state=self.state).state
         encoder = NetEncoder(view="x", owner=None)
         vars(encoder).update(vars(self.encoder))
         stored = StoredNet(self.module.encoders[0], _KIND, self.shape, self.n_outputs, self.architecture)
-        encoder.set_net(stored, self.n_outputs, "cpu")
+        encoder.set_net(stored, self.n_outputs, device)
         return NetMap(encoder, self.scale)

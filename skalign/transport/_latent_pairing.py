@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,8 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend import astype, float_dtype, is_numpy, like, namespace, to_numpy
+from .._backend import astype, float_dtype, is_numpy, like, namespace, resolve_device, to_numpy
 from .._input import check_view
+from .._typing import Array, ArrayLike, Device, Rows, Seed, Self
 from ..views import Domains, Views
 from ._collections import UnpairedAlignerMixin, anchors_of
 from ._latent_checks import check_init, check_parameters, check_partners
@@ -64,6 +66,10 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
         The alternation ends when the objective falls by less than this part of the target's variance (1e-3 for nets).
     pairs_from_y : bool, default=True
         Whether y beside Domains holds pair ids, -1 unknown, whose pairs are anchors. Otherwise it is not looked at.
+    device : {None, "auto", "cpu", "cuda"} or str, default=None
+        Where to compute entropic plans and to train nets; None is the CPU. "auto" takes a CUDA device where there is
+        one and the collections are large. Assignments and linear maps are worked out on the CPU in any case, and
+        tensors are fetched for it.
     random_state : int, RandomState instance or None, default=None
         For random starts, turns of clouds with axes of equal variance, and nets.
 
@@ -156,23 +162,14 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
     """
 
     def __init__(
-        self,
-        *,
-        map="orthogonal",
-        plan="assignment",
-        init="auto",
-        n_init=8,
-        scaling=False,
-        shrinkage=1e-3,
-        regularization=0.01,
-        hidden_layer_sizes=(64,),
-        learning_rate=1e-3,
-        max_epochs=50,
-        max_iter=100,
-        tol=1e-6,
-        pairs_from_y=True,
-        random_state=None,
-    ):
+        self, *, map: Literal["orthogonal", "linear", "net"] = "orthogonal",
+        plan: Literal["assignment", "sinkhorn"] = "assignment",
+        init: Literal["auto", "pca", "random", "gromov", "anchors"] | Array = "auto", n_init: int = 8,
+        scaling: bool = False, shrinkage: float = 1e-3, regularization: float = 0.01,
+        hidden_layer_sizes: tuple[int, ...] = (64,), learning_rate: float = 1e-3, max_epochs: int = 50,
+        max_iter: int = 100, tol: float = 1e-6, pairs_from_y: bool = True, device: Device = None,
+        random_state: Seed = None,
+    ) -> None:  # fmt: skip
         self.map = map
         self.plan = plan
         self.init = init
@@ -186,9 +183,12 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
         self.max_iter = max_iter
         self.tol = tol
         self.pairs_from_y = pairs_from_y
+        self.device = device
         self.random_state = random_state
 
-    def fit(self, X, y=None, *, anchors=None):
+    def fit(
+        self, X: Rows, y: Rows | None = None, *, anchors: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Self:  # fmt: skip
         """Find the pairing and the map.
 
         Parameters
@@ -228,6 +228,7 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
             rng=check_random_state(self.random_state),
             anchors=anchors,
             truth=truth,
+            device=resolve_device(self.device, 100.0 * len(source) * len(target)),
         )
         self._keep(found, mean_x, mean_y, target)
         self._warn()
@@ -268,7 +269,9 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
                 stacklevel=3,
             )
 
-    def fit_predict(self, X, y=None, *, anchors=None):
+    def fit_predict(
+        self, X: Rows, y: Rows | None = None, *, anchors: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Fit, and give ``matches_``.
 
         Parameters
@@ -282,7 +285,7 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
         """
         return self.fit(X, y, anchors=anchors).matches_
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> np.ndarray:
         """The element of the target nearest to every mapped element of the source.
 
         Several may share one, other than in ``matches_``, so that no answer depends on the other rows.
@@ -309,7 +312,7 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
         return pairwise_distances_argmin(mapped.astype(np.float64), target.astype(np.float64))
 
     @available_if(lambda aligner: aligner.map != "net")
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Rows) -> Array:
         """Carry elements of the target's space back to the source, by the pseudo-inverse of the map.
 
         Exact where the target is no narrower than the source and the map has full rank; otherwise the rows nearest to

@@ -32,7 +32,7 @@ class Search(NamedTuple):
 
 def search(
     X, Y, *, map, plan, init, n_init, scaling, shrinkage, regularization, max_iter, tol, net, rng, anchors=None,
-    truth=None,
+    truth=None, device=None,
 ):  # fmt: skip
     """Alternate pairings and maps of centred collections from several starts.
 
@@ -50,6 +50,8 @@ def search(
         Known pairs.
     truth : pair of int arrays, default=None
         The true pairs, for a report of their objective.
+    device : str or None, default=None
+        Where entropic plans and nets are computed; None is numpy, and the CPU.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def search(
     if plan == "assignment":
         go_on = go = partial(alternate_assignment, **options)
     else:
-        go = partial(alternate_sinkhorn, regularization=regularization, **options)
+        go = partial(alternate_sinkhorn, regularization=regularization, device=device, **options)
         go_on = partial(go, anneal=False)
     rotations = _rotations(wide_X, wide_Y, init, n_init, anchors, rng)
     starts = [
@@ -86,9 +88,9 @@ def search(
     if map == "net":
         from ._latent_net import NetFit
 
-        linear, seed = found.map, rng.randint(2**31 - 1)
-        found = go_on(X, Y, linear, NetFit(X, Y, linear, seed=seed, **net), tol=max(tol, _NET_TOL))
-        fit_map = NetFit(X, Y, linear, seed=seed, **net)
+        linear, net = found.map, dict(net, seed=rng.randint(2**31 - 1), device=device or "cpu")
+        found = go_on(X, Y, linear, NetFit(X, Y, linear, **net), tol=max(tol, _NET_TOL))
+        fit_map = NetFit(X, Y, linear, **net)
     objectives = np.array([alignment.objective for alignment in alignments])
     identity = None if truth is None else _objective_of(X[truth[0]], Y[truth[1]], fit_map, len(found.objectives))
     if map == "orthogonal":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import astype, is_tensor, like, namespace, resolve_device, to_device, to_numpy
+from .._typing import Array, ArrayLike, Device, Metric, Rows, Seed, Self
 from ..views import Domains, Views
 from ._collections import UnpairedAlignerMixin, anchors_of, weights_of
 from ._geometry import costs_across, moved
@@ -194,25 +195,13 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
     }
 
     def __init__(
-        self,
-        *,
-        method="sinkhorn",
-        metric="sqeuclidean",
-        structure_metric="euclidean",
-        regularization=0.05,
-        alpha=0.5,
-        anchor_weight=0.5,
-        n_neighbors=None,
-        mass=0.8,
-        marginal_penalty=1.0,
-        n_init=3,
-        tol=1e-6,
-        max_iter=5000,
-        chunked=None,
-        pairs_from_y=True,
-        random_state=None,
-        device=None,
-    ):
+        self, *, method: Literal["sinkhorn", "exact", "partial", "unbalanced", "gromov", "fused"] = "sinkhorn",
+        metric: Metric = "sqeuclidean", structure_metric: Metric = "euclidean", regularization: float = 0.05,
+        alpha: float = 0.5, anchor_weight: float = 0.5, n_neighbors: int | None = None, mass: float = 0.8,
+        marginal_penalty: float = 1.0, n_init: int = 3, tol: float = 1e-6, max_iter: int = 5000,
+        chunked: bool | None = None, pairs_from_y: bool = True, random_state: Seed = None,
+        device: Device = None,
+    ) -> None:  # fmt: skip
         self.method = method
         self.metric = metric
         self.structure_metric = structure_metric
@@ -230,7 +219,10 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X, y=None, *, sample_weight=None, anchors=None):
+    def fit(
+        self, X: Rows, y: Rows | None = None, *, sample_weight: ArrayLike | None = None,
+        anchors: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Self:  # fmt: skip
         """Find the plan.
 
         Parameters
@@ -252,7 +244,7 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
         """
         self._validate_params()
         for attribute in ("_geometry", "_source", "_target", "potentials_", "wasserstein_distance_"):
-            vars(self).pop(attribute, None)  # not every door has them
+            self.__dict__.pop(attribute, None)  # not every door has them
         if self.metric == "precomputed":
             return self._fit_costs(X, y, sample_weight, anchors)
         given = self._open(X, y)
@@ -297,7 +289,7 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
         parts = (costs_of(rows[start : start + step, :]) for start in range(0, rows.shape[0], step))
         return namespace(rows).concat([function(part, potential, weights, self.epsilon_, *values) for part in parts])
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """The best match of every row of the source: the row of the target of ``fit`` that gets most of it.
 
         Parameters
@@ -324,7 +316,7 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
             found = self._of_new(self._geometry.from_source, rows, best_matches, self.potentials_[1], self._b)
         return like(found, rows)
 
-    def inverse_transform(self, Y):
+    def inverse_transform(self, Y: Rows) -> Array:
         """Carry rows of the target back to the source.
 
         Parameters

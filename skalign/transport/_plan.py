@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import pairwise_distances_argmin
 
 from .._backend import astype, namespace, to_numpy
+from .._typing import Array
 from ._costs import like_cost, row_blocks
 
 
@@ -43,7 +45,7 @@ class EntropicPlan:
     ((2, 3000), (3000, 2), (3000,))
     """
 
-    def __init__(self, cost, a, b, f, g, epsilon):
+    def __init__(self, cost: Any, a: Array, b: Array, f: Array, g: Array, epsilon: float) -> None:
         self._cost, self._epsilon = cost, epsilon
         self._a, self._b, self._f, self._g = (like_cost(vector, cost) for vector in (a, b, f, g))
         self.shape = cost.shape
@@ -67,7 +69,7 @@ class EntropicPlan:
         xp = namespace(values)
         return xp.concat([self[rows] @ values for rows in row_blocks(self._cost)])
 
-    def sum(self, axis=None):
+    def sum(self, axis: int | None = None) -> Array:
         """Sums over one axis or both, which are the marginals and the mass."""
         xp = namespace(self._cost.reference)
         blocks = (self[rows] for rows in row_blocks(self._cost))
@@ -76,12 +78,12 @@ class EntropicPlan:
         columns = sum(xp.sum(block, axis=0) for block in blocks)
         return columns if axis == 0 else xp.sum(columns)
 
-    def total(self, cost):
+    def total(self, cost: Any) -> float:
         """Sum of the plan times `cost`."""
         parts = (self[rows] * cost.rows(rows) for rows in row_blocks(cost))
         return sum(float(namespace(part).sum(part)) for part in parts)
 
-    def toarray(self):
+    def toarray(self) -> Array:
         """The whole plan, an array of shape (n, m)."""
         return self[slice(None)]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from math import ceil, isfinite, log2, sqrt
 from typing import NamedTuple
 
+import array_api_compat as aac
+
 from .._backend import astype, namespace
+from .._typing import Array
 from ._costs import as_cost, like_cost, mean_cost, row_blocks
 
 _FIRST_STAGE = 0.25  # of the mean cost
@@ -27,8 +30,9 @@ class Potentials(NamedTuple):
 
 
 def sinkhorn(
-    cost, a=None, b=None, *, epsilon, tol=1e-6, max_iter=5000, g=None, relaxation=None, stored=True, over_relax=True
-):  # fmt: skip
+    cost: Array, a: Array = None, b: Array = None, *, epsilon: float, tol: float = 1e-6, max_iter: int = 5000,
+    g: Array = None, relaxation: float | None = None, stored: bool = True, over_relax: bool = True,
+) -> Potentials:  # fmt: skip
     r"""Entropic optimal transport between two weighted collections.
 
     .. math:: \min_P \sum_{ij} P_{ij} c_{ij} + \varepsilon \, \mathrm{KL}(P \,|\, a b^\top)
@@ -194,12 +198,14 @@ class _Kernel:
         self.blocks = row_blocks(cost)
         # So far may potentials move, in units of epsilon, before sums of e^±limit lose what matters.
         self.limit = 20.0 if cost.dtype == self.xp.float32 else 100.0
-        self._stored = self.xp.empty(cost.shape, dtype=cost.dtype, device=cost.reference.device) if stored else None
+        self._stored = (
+            self.xp.empty(cost.shape, dtype=cost.dtype, device=aac.device(cost.reference)) if stored else None
+        )
 
     def start(self, g):
         """The best f without entropy, and g: the kernel has a 1 in every row, and in no column nothing but zeros."""
         xp = self.xp
-        f = xp.empty(self.cost.shape[0], dtype=g.dtype, device=g.device)
+        f = xp.empty(self.cost.shape[0], dtype=g.dtype, device=aac.device(g))
         best_g = xp.full_like(g, xp.inf)
         for rows in self.blocks:
             costs = self.cost.rows(rows)
