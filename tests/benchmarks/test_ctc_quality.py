@@ -14,6 +14,7 @@ from skalign.sequence import CTCAligner
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
+FAMILY = "tokens and transcripts"
 
 SEEDS = (0, 1, 2)
 
@@ -37,22 +38,34 @@ def results(strips, topology, boundaries):
         cuts = [strips.frames_of(aligner.align(X_test, y_test, kind)) for kind in boundaries]
         cuts.append(strips.uniform_spans(X_test, y_test))
         rows.append([1 - aligner.score(X_test, y_test), *(q for c in cuts for q in strips.span_quality(c, true))])
-        names = ["label error", *(f"{kind} {q}" for kind in (*boundaries, "uniform") for q in ("inside", "IoU"))]
-        print(f"\n{topology}, seed {seed}: " + ", ".join(f"{n} {v:.3f}" for n, v in zip(names, rows[-1])))
     return np.array(rows)
 
 
-def test_ctc_reads_but_does_not_cut(strips):
-    error, inside, overlap, _, cut_overlap, _, uniform_overlap = results(strips, "ctc", ("viterbi", "midpoint")).T
-    assert (error <= 0.10).all()
-    assert (inside >= 0.95).all()
-    assert (overlap <= 0.3).all()  # what the documentation says of CTC
-    assert (cut_overlap > uniform_overlap + 0.05).all()
+def record(bench, what, values, bars, uniform=None):
+    """The mean stands in the table; bars hold for every seed."""
+    peers = None if uniform is None else {"equal parts": uniform.mean()}
+    bench.record(what, values.mean(), size=f"{len(SEEDS)} seeds", peers=peers, bars=bars)
 
 
-def test_hmm_cuts(strips):
-    _, inside, overlap, uniform_inside, uniform_overlap = results(strips, "hmm", ("viterbi",)).T
-    assert (overlap >= 0.68).all()
-    assert (inside >= 0.88).all()
-    assert (overlap > uniform_overlap + 0.05).all()
-    assert (inside > uniform_inside + 0.05).all()
+def test_ctc_reads_but_does_not_cut(strips, bench):
+    error, inside, overlap, _, cut_overlap, _, uniform = results(strips, "ctc", ("viterbi", "midpoint")).T
+    record(bench, "CTCAligner('ctc'): label error", error, {"at most 0.10": (error <= 0.10).all()})
+    record(bench, "CTCAligner('ctc'): centre inside", inside, {"at least 0.95": (inside >= 0.95).all()})
+    # What the documentation says of CTC:
+    record(bench, "CTCAligner('ctc'): span IoU", overlap, {"at most 0.3": (overlap <= 0.3).all()}, uniform)
+    better = {"0.05 above equal parts": (cut_overlap > uniform + 0.05).all()}
+    record(bench, "CTCAligner('ctc'): span IoU, cut half-way", cut_overlap, better, uniform)
+
+
+def test_hmm_cuts(strips, bench):
+    error, inside, overlap, uniform_inside, uniform = results(strips, "hmm", ("viterbi",)).T
+    record(bench, "CTCAligner('hmm'): label error", error, {})
+    for name, values, least, parts in (
+        ("span IoU", overlap, 0.68, uniform),
+        ("centre inside", inside, 0.88, uniform_inside),
+    ):
+        bars = {
+            f"at least {least}": (values >= least).all(),
+            "0.05 above equal parts": (values > parts + 0.05).all(),
+        }
+        record(bench, f"CTCAligner('hmm'): {name}", values, bars, parts)

@@ -6,8 +6,10 @@ import pytest
 from skalign.sequence import ctc_posterior, forced_align
 
 pytestmark = pytest.mark.slow
+FAMILY = "tokens and transcripts"
 
 T, L, C = 1000, 100, 50
+SIZE = f"{T:,} frames, {L} labels, {C} classes"
 
 
 def make_case(seed=0):
@@ -60,37 +62,55 @@ def loop_over_cells(log_probs, labels):
     return max(row[-2:])
 
 
-def test_forced_align_under_15_ms_and_faster_than_loops(alternating_medians):
+@pytest.mark.usefixtures("quick")
+def test_forced_align_under_15_ms_and_faster_than_loops(bench):
     log_probs, labels = make_case()
-    path, score = loop_over_frames(log_probs, labels)
-    found = forced_align(log_probs, labels)
-    np.testing.assert_allclose([found.score, loop_over_cells(log_probs, labels)], score)
-    np.testing.assert_allclose(log_probs[np.arange(T), path].sum(), score)
-    own, frames, cells = alternating_medians(
+
+    def same_path(ours, theirs):
+        path, score = theirs
+        np.testing.assert_allclose(ours.score, score)
+        np.testing.assert_allclose(log_probs[np.arange(T), path].sum(), score)
+
+    bench.compare(
+        "forced_align",
         lambda: forced_align(log_probs, labels),
-        lambda: loop_over_frames(log_probs, labels),
-        lambda: loop_over_cells(log_probs, labels),
-        repeats=9,
+        {
+            "numpy by frame": lambda: loop_over_frames(log_probs, labels),
+            "Python by cell": lambda: loop_over_cells(log_probs, labels),
+        },
+        size=SIZE,
+        same={
+            "numpy by frame": same_path,
+            "Python by cell": lambda ours, score: np.testing.assert_allclose(ours.score, score),
+        },
+        bars={"numpy by frame": 10},
+        at_most=0.015,
     )
-    print(f"\nforced_align {1e3 * own:.2f} ms, numpy by frame {1e3 * frames:.0f} ms, by cell {1e3 * cells:.0f} ms")
-    assert own < 0.015
-    assert 10 * own < frames
 
 
-def test_posterior_beside_torch(alternating_medians):
-    torch = pytest.importorskip("torch")
+@pytest.mark.usefixtures("quick")
+def test_posterior_beside_torch(bench, optional):
+    torch = optional("torch")
     log_probs, labels = make_case()
-    tensor = torch.tensor(log_probs[:, None], requires_grad=True)
-    targets, lengths = torch.tensor(labels)[None], (torch.tensor([T]), torch.tensor([L]))
+    if torch is not None:
+        tensor = torch.tensor(log_probs[:, None], requires_grad=True)
+        targets, lengths = torch.tensor(labels)[None], (torch.tensor([T]), torch.tensor([L]))
 
     def by_torch():
         loss = torch.nn.functional.ctc_loss(tensor, targets, *lengths, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, tensor)
         return float(loss.detach()), gradient
 
-    found, (loss, gradient) = ctc_posterior(log_probs, labels), by_torch()
-    np.testing.assert_allclose(-found.log_likelihood, loss)
-    np.testing.assert_allclose(np.exp(log_probs) - found.occupancy, gradient[:, 0], atol=1e-10)
-    own, peer = alternating_medians(lambda: ctc_posterior(log_probs, labels), by_torch, repeats=9)
-    print(f"\nctc_posterior {1e3 * own:.1f} ms, torch in value and gradient {1e3 * peer:.1f} ms")
-    assert own < 3 * peer
+    def same(ours, theirs):
+        loss, gradient = theirs
+        np.testing.assert_allclose(-ours.log_likelihood, loss)
+        np.testing.assert_allclose(np.exp(log_probs) - ours.occupancy, gradient[:, 0], atol=1e-10)
+
+    bench.compare(
+        "ctc_posterior, beside value and gradient",
+        lambda: ctc_posterior(log_probs, labels),
+        {"torch": torch and by_torch},
+        size=SIZE,
+        same=same,
+        bars={"torch": 1 / 3},
+    )

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from skalign.sequence import VectorQuantizer
 
 pytestmark = pytest.mark.slow
+FAMILY = "tokens and transcripts"
 
 N_CODES, N_CODEBOOKS = 256, 4  # 32 bits an image
 SETTINGS = {
@@ -43,7 +44,7 @@ def draw(path, images, reconstructions):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_digits_below_product_kmeans_at_equal_bits(seed, tmp_path):
+def test_digits_below_product_kmeans_at_equal_bits(seed, tmp_path, bench):
     pytest.importorskip("skorch")
     train, test = train_test_split(load_digits().data / 16.0, test_size=0.25, random_state=seed)
     quantizer = VectorQuantizer(N_CODES, N_CODEBOOKS, random_state=seed, **SETTINGS).fit(train)
@@ -55,9 +56,16 @@ def test_digits_below_product_kmeans_at_equal_bits(seed, tmp_path):
         "rows": product_kmeans_error(train, test, np.split(np.arange(64), N_CODEBOOKS), seed),
         "squares": product_kmeans_error(train, test, squares, seed),
     }
-    print(f"\nseed {seed}: own {own:.3f}, product k-means {peers}, usage {quantizer.usage_}")
-    assert (quantizer.usage_ > 0.9).all()
-    assert own < min(peers.values())
+    size = f"digits, {N_CODEBOOKS} of {N_CODES} codes, seed {seed}"
+    usage = quantizer.usage_.min()
+    bench.record("VectorQuantizer: share of codes in use", usage, size=size, bars={"above 0.9": usage > 0.9})
+    bench.record(
+        "VectorQuantizer: squared error",
+        own,
+        size=size,
+        peers={f"k-means by {name}": error for name, error in peers.items()},
+        bars={"below both": own < min(peers.values())},
+    )
     pytest.importorskip("matplotlib")
     draw(tmp_path / "digits.png", test[:10].reshape(-1, 8, 8), rows[:10].reshape(-1, 8, 8))
     assert (tmp_path / "digits.png").stat().st_size > 1000
