@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # Public name -> the module that holds it; imported when first asked for, so that `import skalign` stays light.
 _HOMES = {
@@ -17,11 +17,13 @@ _HOMES = {
     "CrossModalRetriever": "skalign.contrastive",
     "DTWAligner": "skalign.temporal",
     "DeepCCA": "skalign.correlation",
+    "FactorizedContrastiveAligner": "skalign.contrastive",
     "HiddenUnitDiscretizer": "skalign.sequence",
     "KernelCCA": "skalign.correlation",
     "LatentPairingAligner": "skalign.transport",
     "MutualInformation": "skalign.information",
     "OTAligner": "skalign.transport",
+    "OrderAligner": "skalign.contrastive",
     "ProcrustesAligner": "skalign.correlation",
     "RegionSegmenter": "skalign.sequence",
     "RelativeAligner": "skalign.contrastive",
@@ -35,6 +37,7 @@ _HOMES = {
     "SplitColumns": "skalign.views",
     "Views": "skalign.views",
     "select_view": "skalign.views",
+    "show_versions": "skalign._show_versions",
 }
 _MODULES = (
     "contrastive",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -9,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._backend import is_tensor
 from ._encoder import OutputMixin, ViewEncoder, wrap_output
 from ._input import as_view, check_view, with_rows
+from ._typing import Array, ArrayLike, Metric, Rows
 
 __all__ = ["ARRAY_NAMES", "OutputMixin", "PairedAlignerMixin", "ViewEncoder", "check_view", "wrap_output"]
 
@@ -65,15 +69,17 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
             raise ValueError(f"{type(self).__name__} was fitted on the views {list(self.encoders_)}, not on {name!r}.")
         return self.encoders_[name]
 
-    def _need_two_arrays(self, what):
+    def _need_two_arrays(self, what, both=False):
         if not self._two_arrays:
-            name = list(self.encoders_)[-1]
+            first, *_, last = self.encoders_
+            call = f"{what}(Views({first}=X, {last}=Y))" if both else f"{what}(Views({last}=X))"
+            alone = "" if both or not hasattr(self.encoders_[last], what) else f", or encoders_[{last!r}].{what}(X)"
             raise ValueError(
                 f"{type(self).__name__} was fitted on the views {list(self.encoders_)}: it cannot tell which one a "
-                f"plain array is. Call {what}(Views({name}=X)), or encoders_[{name!r}].{what}(X)."
+                f"plain array is. Call {call}{alone}."
             )
 
-    def transform(self, X, y=None):
+    def transform(self, X: Rows, y: Rows | None = None) -> Array:
         """Carry views into the shared space.
 
         Parameters
@@ -95,7 +101,7 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
             if y is not None:
                 raise TypeError("transform(views) takes no second argument.")
             return Views({name: self._transform_view(name, view, f"{name}__") for name, view in X.items()})
-        self._need_two_arrays("transform")
+        self._need_two_arrays("transform", both=y is not None)
         Zx = self._transform_view(ARRAY_NAMES[0], X)
         return Zx if y is None else (Zx, self._transform_view(ARRAY_NAMES[1], as_view(y)))
 
@@ -104,7 +110,7 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         Z = encoder._encode(encoder.check(view))
         return wrap_output(self, Z, view, lambda: [f"{prefix}{feature}" for feature in encoder.get_feature_names_out()])
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X: Rows, y: Rows | None = None, **fit_params: Any) -> Array:
         """Fit and transform the same data.
 
         Parameters
@@ -123,7 +129,7 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         """
         return self.fit(X, y, **fit_params).transform(X)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Rows) -> Array:
         """The data that points of the shared space stand for, view by view.
 
         Parameters
@@ -145,7 +151,9 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
 
     _compared_by = "cosine"  # what rows of the shared space are meant to be compared by
 
-    def similarity(self, X, y=None, *, views=None, function=None):
+    def similarity(
+        self, X: Rows, y: Rows | None = None, *, views: Sequence[str] | None = None, function: Metric | None = None
+    ) -> Array:
         """How well every row of one view matches every row of another, in the shared space.
 
         Parameters
@@ -174,8 +182,8 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         else:
             if y is None:
                 raise ValueError("similarity(X, Y) compares rows of two views, but the second is None.")
-            self._need_two_arrays("similarity")
-            data, names = dict(zip(ARRAY_NAMES, (X, as_view(y)))), ARRAY_NAMES
+            self._need_two_arrays("similarity", both=True)
+            data, names = dict(zip(ARRAY_NAMES, (X, as_view(y)))), list(ARRAY_NAMES)
         A, B = (self._encoder(name)._encode(self.encoders_[name].check(data[name])) for name in names)
         return self._compare(A, B, function)
 
@@ -193,10 +201,12 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
             raise ValueError(f"score compares views of the same rows, but there is only {views.names}.")
         if len(views) < 2:
             raise ValueError(f"score needs at least 2 samples to compare, got n_samples={len(views)}.")
+        if views is not X:
+            self._need_two_arrays("score", both=True)
         encoders = {name: self._encoder(name) for name in views.names}
         return {name: encoders[name]._encode(encoders[name].check(view)) for name, view in views.items()}
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``view__cca0``, ... of all views; ``cca0``, ... after a fit on two arrays.
 
         Parameters
@@ -215,12 +225,12 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         return np.asarray(names, dtype=object)
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """Width of the first view, after a fit on two arrays."""
         return self._first("n_features_in_")
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> np.ndarray:
         """Column names of the first view, after a fit on two DataFrames."""
         return self._first("feature_names_in_")
 

@@ -12,7 +12,7 @@ from ..views import Views
 from ._files import data_file, description
 
 
-def load_color_names():
+def load_color_names() -> Bunch:
     """Load 949 colour names and the colours that go with them (XKCD colour survey).
 
     A small cross-modal retrieval task on raw text: given a name find the colour, given a colour find its name.

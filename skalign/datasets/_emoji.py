@@ -9,7 +9,7 @@ from ..views import Views
 from ._files import data_file, description
 
 
-def load_emoji():
+def load_emoji() -> Bunch:
     """Load 1359 emoji, each a picture of 32 x 32 pixels and its Unicode name.
 
     A small stand-in for images and captions: real pictures, free text, one caption for each.

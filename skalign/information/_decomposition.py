@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import Bunch, check_array
 
+from .._typing import ArrayLike
 from ._unique_information import least_synergy
 
 
-def partial_information_decomposition(p):
+def partial_information_decomposition(p: ArrayLike) -> Bunch:
     r"""Split what two sources say of a target into shared, unique and synergistic information.
 
     :math:`I(X_1, X_2; Y) = R + U_1 + U_2 + S` and :math:`I(X_i; Y) = R + U_i`, where the unique information is the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -10,6 +11,7 @@ from sklearn.utils import check_random_state
 from .._backend import to_numpy
 from .._input import as_view, check_view
 from .._net_aligner import group_numbers
+from .._typing import ArrayLike, Score, Seed
 from ..views import Views
 from ._estimation import CRITICS
 from ._mutual_information import MutualInformation
@@ -17,8 +19,10 @@ from ._nearest import standardized
 
 
 def mutual_information(
-    X, Y, method="infonce", *, test_size=0.5, n_permutations=0, random_state=None, return_details=False, **options
-):
+    X: ArrayLike, Y: ArrayLike, method: Literal["infonce", "nwj", "dv", "smile", "js", "gaussian", "ksg"] = "infonce",
+    *, test_size: float = 0.5, n_permutations: int = 0, random_state: Seed = None, return_details: bool = False,
+    **options: Any,
+) -> Score:  # fmt: skip
     """Mutual information of two views in nats.
 
     Parameters
@@ -63,9 +67,10 @@ def mutual_information(
 
 
 def conditional_mutual_information(
-    X, Y, condition, method="infonce", *, test_size=0.5, n_permutations=0, random_state=None, return_details=False,
-    **options,
-):  # fmt: skip
+    X: ArrayLike, Y: ArrayLike, condition: ArrayLike,
+    method: Literal["infonce", "nwj", "dv", "smile", "js", "gaussian", "ksg"] = "infonce", *, test_size: float = 0.5,
+    n_permutations: int = 0, random_state: Seed = None, return_details: bool = False, **options: Any,
+) -> Score:  # fmt: skip
     r"""What two views have in common beyond a discrete variable: I(X; Y | Z) in nats.
 
     The mean over the values of Z of the mutual information among the rows of that value. Critics see Z beside both
@@ -125,7 +130,7 @@ def _in_one_call(X, Y, condition, method, test_size, n_permutations, random_stat
     if method in CRITICS:
         if len(views) < 4:
             raise ValueError(f"{len(views)} rows are too few: 2 are needed to train on, and 2 others to judge by.")
-        n_test = min(max(round(test_size * len(views)), 2), len(views) - 2)
+        n_test = min(max(round(float(test_size) * len(views)), 2), len(views) - 2)
         test, train = np.split(rng.permutation(len(views)), [n_test])
         if groups is not None:
             views = Views({name: _beside(view, groups) for name, view in views.items()})

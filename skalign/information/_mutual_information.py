@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch, check_random_state
 
@@ -9,6 +11,21 @@ from .._backend import to_numpy
 from .._net_aligner import group_numbers
 from .._net_encoder import NetEncoder
 from .._training_docs import documents_training
+from .._typing import (
+    ArrayLike,
+    Checkpoint,
+    Device,
+    Encoder,
+    Metric,
+    PerViewValue,
+    Precision,
+    Rows,
+    Schedule,
+    Seed,
+    Self,
+    Standardize,
+    Stopping,
+)
 from ..metrics._ranking import check_count
 from ._estimation import CRITICS, EstimationMixin, RowsEncoder
 
@@ -28,22 +45,23 @@ class MutualInformation(EstimationMixin, BaseEstimator, auto_wrap_output_keys=No
         =========== ============================================== =========== =========
         name        estimate                                       lower bound ceiling
         =========== ============================================== =========== =========
-        "infonce"   log K - L, with the loss L of finding the       yes         log K
-                    partner among K rows [1]_
-        "nwj"       E[f] - E'[exp(f - 1)] [2]_                     yes         none
-        "dv"        E[f] - log E'[exp f], as MINE [3]_             as K grows  none
-        "smile"     "dv" with f cut off in E' at `clip` [4]_       no          none
+        "infonce"   log K - L, with the loss L of finding the      yes         log K
+                    partner among K rows
+        "nwj"       E[f] - E'[exp(f - 1)]                          yes         none
+        "dv"        E[f] - log E'[exp f], as MINE                  as K grows  none
+        "smile"     "dv" with f cut off in E' at `clip`            no          none
         "js"        E[f] - E'[exp f] + 1 of a critic that is       yes         none
-                    trained to tell pairs from others [5]_,
+                    trained to tell pairs from others,
                     f scaled and shifted on held-out rows
         "gaussian"  -1/2 sum log(1 - rho^2) over canonical         no          none
                     correlations, without bias
-        "ksg"       from nearest neighbours [6]_                   no          none
+        "ksg"       from nearest neighbours                        no          none
         =========== ============================================== =========== =========
 
         E is the mean over pairs, E' over all other pairs of rows, K is the number of rows in ``score``. "infonce" is
         the one that varies least. "dv", a bound for infinitely many rows, takes the logarithm of a mean over a finite
         number, which is too low on average. "smile" is trained as "js". "ksg" is for few columns, 5 at most.
+        The papers: "infonce" [1]_, "nwj" [2]_, "dv" [3]_, "smile" [4]_, "js" [5]_, "ksg" [6]_.
     n_components : int, default=64
         Outputs of the nets; the critic is their inner product.
     clip : float, default=5.0
@@ -129,36 +147,36 @@ class MutualInformation(EstimationMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def __init__(
         self,
-        method="infonce",
+        method: Literal["infonce", "nwj", "dv", "smile", "js", "gaussian", "ksg"] = "infonce",
         *,
-        n_components=64,
-        clip=5.0,
-        n_neighbors=3,
-        encoder="mlp",
-        hidden_layer_sizes=(256, 256),
-        activation="relu",
-        dropout=0.0,
-        batch_norm=False,
-        input_noise=0.0,
-        standardize="view",
-        learning_rate=1e-3,
-        learning_rate_schedule="constant",
-        weight_decay=1e-4,
-        batch_size=512,
-        max_epochs=200,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-4,
-        gradient_clip=None,
-        warm_start=False,
-        mixed_precision=False,
-        device="auto",
-        callbacks=None,
-        checkpoint=None,
-        verbose=0,
-        random_state=None,
-    ):
+        n_components: int = 64,
+        clip: float = 5.0,
+        n_neighbors: int = 3,
+        encoder: PerViewValue[Encoder] = "mlp",
+        hidden_layer_sizes: PerViewValue[tuple[int, ...]] = (256, 256),
+        activation: PerViewValue[Metric] = "relu",
+        dropout: PerViewValue[float] = 0.0,
+        batch_norm: PerViewValue[bool] = False,
+        input_noise: PerViewValue[float] = 0.0,
+        standardize: Standardize = "view",
+        learning_rate: float = 1e-3,
+        learning_rate_schedule: Schedule = "constant",
+        weight_decay: float = 1e-4,
+        batch_size: int = 512,
+        max_epochs: int = 200,
+        early_stopping: Stopping = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        tol: float = 1e-4,
+        gradient_clip: float | None = None,
+        warm_start: bool = False,
+        mixed_precision: Precision = False,
+        device: Device = "auto",
+        callbacks: list[Any] | None = None,
+        checkpoint: Checkpoint = None,
+        verbose: int = 0,
+        random_state: Seed = None,
+    ) -> None:
         self.method = method
         self.n_components = n_components
         self.clip = clip
@@ -189,9 +207,9 @@ class MutualInformation(EstimationMixin, BaseEstimator, auto_wrap_output_keys=No
         self.random_state = random_state
 
     _compared_by = "dot"
-    _encoder_class = NetEncoder
+    _encoder_class: Any = NetEncoder
 
-    def fit(self, X, y=None, groups=None):
+    def fit(self, X: Rows, y: Rows | None = None, groups: ArrayLike | None = None) -> Self:
         """Train the critic on paired rows of two views; "gaussian" and "ksg" have nothing to train.
 
         Parameters
@@ -223,7 +241,15 @@ class MutualInformation(EstimationMixin, BaseEstimator, auto_wrap_output_keys=No
         self.conditional_ = groups is not None
         return self
 
-    def estimate(self, X, y=None, *, groups=None, n_permutations=0, random_state=None):
+    def estimate(
+        self,
+        X: Rows,
+        y: Rows | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        n_permutations: int = 0,
+        random_state: Seed = None,
+    ) -> Bunch:
         """The mutual information of these rows, and what the estimate is worth.
 
         Parameters
@@ -269,7 +295,7 @@ class MutualInformation(EstimationMixin, BaseEstimator, auto_wrap_output_keys=No
             pvalue = self._pvalue(A, B, groups, n_permutations, check_random_state(random_state))
         return Bunch(**found, pvalue=pvalue, n_samples=len(A))
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """The estimate in nats on these rows; higher is better where the method gives a lower bound.
 
         Then settings that score higher have the better critic. "infonce" is limited by the logarithm of the number of

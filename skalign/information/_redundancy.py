@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -14,15 +15,17 @@ from sklearn.utils.validation import column_or_1d
 
 from .._backend import to_numpy
 from .._input import as_view, check_view
+from .._typing import ArrayLike, Seed
 from ..metrics._ranking import _check_groups, check_count
 from ._decomposition import partial_information_decomposition, table_information
 from ._functions import conditional_mutual_information, mutual_information
 
 
 def multiview_redundancy(
-    X1, X2, y, *, classifier=None, n_bins=None, cv=5, method="infonce", n_permutations=200, alpha=0.05,
-    random_state=None, **options,
-):  # fmt: skip
+    X1: ArrayLike, X2: ArrayLike, y: ArrayLike, *, classifier: Any = None, n_bins: int | None = None, cv: Any = 5,
+    method: str = "infonce", n_permutations: int = 200, alpha: float = 0.05, random_state: Seed = None,
+    **options: Any,
+) -> Bunch:  # fmt: skip
     r"""How much two views and a label share: what both views say of it, what one alone says, what only both together.
 
     Contrastive learning keeps what views share. That is all a classifier needs where the views are redundant, and too

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .._backend import astype, is_tensor, namespace
+from .._typing import ArrayLike
 from .similarity import _squared_distances, _torch_distances, batches, check_two
 
 _CHUNK = 2**19  # distances held at a time: 4 MB in float64, a few times over
 
 
-def energy_distance(X, Y, *, normalized=False):
+def energy_distance(X: ArrayLike, Y: ArrayLike, *, normalized: bool = False) -> float:
     r"""Energy distance between two collections of points, which need not be paired nor equal in number.
 
     .. math:: E = \frac{2}{nm} \sum_{ij} \lVert x_i - y_j \rVert

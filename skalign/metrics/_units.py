@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.metrics.cluster import contingency_matrix
 
 from .._backend import is_tensor, to_numpy
+from .._typing import ArrayLike
 
 
-def phone_normalized_mutual_info(labels, units):
+def phone_normalized_mutual_info(labels: ArrayLike, units: ArrayLike) -> float:
     r"""Share of the uncertainty about the label of a frame that its unit takes away.
 
     The measure by which discrete units of speech are judged [1]_. It never falls when units are split: compare numbers
@@ -52,7 +55,7 @@ def phone_normalized_mutual_info(labels, units):
     return float(np.clip(shared / uncertainty, 0.0, 1.0))
 
 
-def phone_purity(labels, units):
+def phone_purity(labels: ArrayLike, units: ArrayLike) -> float:
     """Share of frames with the right label when every unit is read as its most frequent one.
 
     Parameters
@@ -84,7 +87,7 @@ def phone_purity(labels, units):
     return float(_joint(labels, units).max(axis=0).sum())
 
 
-def unit_purity(labels, units):
+def unit_purity(labels: ArrayLike, units: ArrayLike) -> float:
     """Share of frames with the right unit when every label is written as its most frequent one.
 
     The counterpart of `phone_purity`, "cluster purity" in the paper: it falls when units are split.
@@ -136,7 +139,7 @@ def _sequences(values):
     values = to_numpy(values) if is_tensor(values) else values
     if not hasattr(values, "__len__"):
         raise ValueError(f"Labels and units are 1-D, or a list of 1-D arrays; got {values!r}.")
-    first = next(iter(values), None)
+    first: Any = next(iter(values), None)
     nested = is_tensor(first) or (not isinstance(first, str) and np.ndim(first) == 1)
     arrays = [to_numpy(own) for own in values] if nested else [np.asarray(values)]
     for own in arrays:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from .._typing import ArrayLike, Direction
 from ._ranking import Ranking, check_count, ways_of
 from ._ties import TiedRanks, expected_average_precision
 
 
-def retrieval_report(Z_a=None, Z_b=None, *, ks=(1, 5, 10), direction="both", **options):
+def retrieval_report(
+    Z_a: ArrayLike | None = None,
+    Z_b: ArrayLike | None = None,
+    *,
+    ks: ArrayLike = (1, 5, 10),
+    direction: Direction = "both",
+    **options: Any,
+) -> RetrievalReport:
     """All retrieval metrics in both directions, next to what chance would give.
 
     Parameters

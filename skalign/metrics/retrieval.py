@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 from scipy.special import gammaln
 
 from .._backend import is_tensor
+from .._typing import ArrayLike, Direction, Metric
 from ._ranking import DIRECTIONS, Ranking, check_count, check_direction, ways_of
 from ._ties import TiedRanks
 from .similarity import _squared_distances, _torch_distances
 
 
 def match_ranks(
-    Z_a=None,
-    Z_b=None,
-    *,
-    direction="a_to_b",
-    similarity=None,
-    groups=None,
-    groups_b=None,
-    function="cosine",
-    normalization=None,
-    n_neighbors=10,
-    beta=30.0,
-    chunk_size=None,
-):
+    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, *, direction: Literal["a_to_b", "b_to_a"] = "a_to_b",
+    similarity: ArrayLike | None = None, groups: ArrayLike | None = None, groups_b: ArrayLike | None = None,
+    function: Metric = "cosine", normalization: Literal["csls", "inverted_softmax"] | None = None,
+    n_neighbors: int = 10, beta: float = 30.0, chunk_size: int | None = None,
+) -> np.ndarray:  # fmt: skip
     """Rank of the right answer to each query, 1 being the best.
 
     Every row of one side is a query that ranks all rows of the other by similarity. The other retrieval metrics take
@@ -104,7 +99,10 @@ def match_ranks(
     return Ranking(Z_a, Z_b, similarity=similarity, **options).ranks(direction).mean_rank()
 
 
-def recall_at_k(Z_a=None, Z_b=None, *, k=1, direction="both", **options):
+def recall_at_k(
+    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, *, k: int = 1, direction: Direction = "both",
+    **options: Any,
+) -> float:  # fmt: skip
     """Share of queries with a right answer among the first `k` candidates.
 
     Parameters
@@ -142,7 +140,9 @@ def recall_at_k(Z_a=None, Z_b=None, *, k=1, direction="both", **options):
     return _mean_of_ranks(Z_a, Z_b, direction, options, lambda ranks: ranks.recall(k))
 
 
-def median_rank(Z_a=None, Z_b=None, *, direction="both", **options):
+def median_rank(
+    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, *, direction: Direction = "both", **options: Any,
+) -> float:  # fmt: skip
     """Median over the queries of the rank of the right answer.
 
     Parameters
@@ -173,7 +173,10 @@ def median_rank(Z_a=None, Z_b=None, *, direction="both", **options):
     return _mean_of_ranks(Z_a, Z_b, direction, options, TiedRanks.median)
 
 
-def mean_reciprocal_rank(Z_a=None, Z_b=None, *, direction="both", n_candidates=None, **options):
+def mean_reciprocal_rank(
+    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, *, direction: Direction = "both",
+    n_candidates: int | None = None, **options: Any,
+) -> float:  # fmt: skip
     r"""Mean over the queries of 1 / rank of the right answer.
 
     Parameters
@@ -240,7 +243,10 @@ def _expected_reciprocal(rank, n_wrong, n_drawn):
     return (n_wrong + 1) / (rank * (n_drawn + 1)) * (1.0 - none)
 
 
-def mean_average_precision(Z_a=None, Z_b=None, labels=None, labels_b=None, *, direction="both", **options):
+def mean_average_precision(
+    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, labels: ArrayLike | None = None,
+    labels_b: ArrayLike | None = None, *, direction: Direction = "both", **options: Any,
+) -> float:  # fmt: skip
     """Mean over the queries of the average precision with which candidates of the same label come first.
 
     Parameters
@@ -287,7 +293,10 @@ def mean_average_precision(Z_a=None, Z_b=None, labels=None, labels_b=None, *, di
     return _mean_over(direction, lambda way: ranking.average_precisions(way).mean())
 
 
-def foscttm(Z_a=None, Z_b=None, *, direction="both", function=None, **options):
+def foscttm(
+    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, *, direction: Direction = "both",
+    function: Metric | None = None, **options: Any,
+) -> float:  # fmt: skip
     """Fraction of samples closer than the true match: the mean over the queries of (rank - 1) / (n_candidates - 1).
 
     The measure by which alignments of single cells are compared.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Any, Literal
 
 import numpy as np
 
 from .._backend import is_tensor, to_numpy
+from .._typing import Metric
 from ._ranking import Ranking, check_count, check_direction
 from .representation._prepared import FUNCTIONS, check_metric_options
 from .retrieval import mean_average_precision, mean_reciprocal_rank, median_rank, recall_at_k
 from .similarity import check_two, unit_rows
 
 
-def alignment_scorer(metric, /, *, views=None, groups=None, **options):
+def alignment_scorer(
+    metric: Metric, /, *, views: Sequence[str] | None = None, groups: Literal["y"] | None = None, **options: Any
+) -> AlignmentScorer:
     """Make a scorer that judges an aligner by its embeddings of held-out data.
 
     Give the result to ``GridSearchCV(scoring=...)``, ``cross_val_score`` and their like, with Views or with (X, Y) as

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 
+from .._typing import ArrayLike
 
-def covering(y_true, y_pred, n_samples):
+
+def covering(y_true: ArrayLike, y_pred: ArrayLike, n_samples: int) -> float:
     """Share of the annotated segments that the predicted ones cover.
 
     Every annotated segment counts with its length and with the largest Jaccard index that a predicted segment has with
@@ -56,7 +59,7 @@ def _cover(true, pred):
     return (np.diff(true) * (overlap / union).max(axis=1)).sum() / true[-1]
 
 
-def f1_with_margin(y_true, y_pred, n_samples, *, margin=5):
+def f1_with_margin(y_true: ArrayLike, y_pred: ArrayLike, n_samples: int, *, margin: int = 5) -> float:
     """Harmonic mean of precision and recall of change points, each allowed to be off by a margin.
 
     As in the Turing benchmark [1]_: precision is that against the change points of all annotators together, recall the
@@ -116,7 +119,7 @@ def _n_hits(true, pred, margin):
     return hits
 
 
-def hausdorff_distance(y_true, y_pred, n_samples):
+def hausdorff_distance(y_true: ArrayLike, y_pred: ArrayLike, n_samples: int) -> float:
     """The farthest that a change point of either side is from the nearest of the other.
 
     Parameters
@@ -149,7 +152,9 @@ def hausdorff_distance(y_true, y_pred, n_samples):
     return _mean_of_distances(annotations, y_pred, n_samples, lambda to, back: max(to.max(), back.max()))
 
 
-def mean_boundary_error(y_true, y_pred, n_samples, *, direction="both"):
+def mean_boundary_error(
+    y_true: ArrayLike, y_pred: ArrayLike, n_samples: int, *, direction: Literal["both", "true", "pred"] = "both"
+) -> float:
     """Mean distance of change points to the nearest of the other side.
 
     Parameters
@@ -203,7 +208,7 @@ def _mean_of_distances(annotations, y_pred, n_samples, summary):
     return float(np.mean(values))
 
 
-def rand_index(y_true, y_pred, n_samples):
+def rand_index(y_true: ArrayLike, y_pred: ArrayLike, n_samples: int) -> float:
     """Share of pairs of frames on which two segmentations agree: in one segment, or in different ones.
 
     Parameters

@@ -13,13 +13,22 @@ from sklearn.utils import check_array
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
 from .._backend import astype, float_dtype, is_tensor, like, namespace
+from .._typing import Array, ArrayLike, Metric
 
 # ||x||^2 + ||y||^2 - 2xy has lost three digits where it is this much smaller than its terms; those pairs are redone.
 _CANCELLED = 1e-3
 _BLOCK = 2**20  # numbers in a temporary array
 
 
-def pairwise_similarity(X, Y=None, function="cosine", *, gamma=None, degree=3, coef0=1.0):
+def pairwise_similarity(
+    X: ArrayLike,
+    Y: ArrayLike | None = None,
+    function: Metric = "cosine",
+    *,
+    gamma: float | None = None,
+    degree: float = 3,
+    coef0: float = 1.0,
+) -> Array:
     """Similarity of every row of `X` to every row of `Y`.
 
     The number of rows may differ, the number of columns may not: both hold points of one space, usually the shared

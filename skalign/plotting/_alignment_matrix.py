@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .._backend import to_numpy
+from .._typing import ArrayLike, Metric, Rows, Self
 from ._style import ink_on, open_axes, require_matplotlib, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NOT_SIGNIFICANT = "n.s."
 
@@ -59,7 +64,16 @@ class AlignmentMatrixDisplay:
     ['1.00', '0.51', '0.01\\nn.s.']
     """
 
-    def __init__(self, scores, names, *, column_names=None, pvalues=None, alpha=0.05, score_name="alignment"):
+    def __init__(
+        self,
+        scores: ArrayLike,
+        names: Sequence[str],
+        *,
+        column_names: Sequence[str] | None = None,
+        pvalues: ArrayLike | None = None,
+        alpha: float = 0.05,
+        score_name: str = "alignment",
+    ) -> None:
         self.scores = scores
         self.names = names
         self.column_names = column_names
@@ -67,7 +81,16 @@ class AlignmentMatrixDisplay:
         self.alpha = alpha
         self.score_name = score_name
 
-    def plot(self, ax=None, *, cmap="viridis", colorbar=True, values_format=".2f", image_kw=None, text_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        cmap: Any = "viridis",
+        colorbar: bool = True,
+        values_format: str = ".2f",
+        image_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -133,8 +156,16 @@ class AlignmentMatrixDisplay:
 
     @classmethod
     def from_embeddings(
-        cls, embeddings, score="mutual_knn", *, field="score", alpha=0.05, ax=None, plot_options=None, **options
-    ):
+        cls,
+        embeddings: Mapping[str, Rows],
+        score: Metric = "mutual_knn",
+        *,
+        field: Literal["score", "calibrated"] = "score",
+        alpha: float = 0.05,
+        ax: Axes | None = None,
+        plot_options: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
         """Compare every pair of embeddings, and draw how far they agree.
 
         Parameters
@@ -173,9 +204,10 @@ class AlignmentMatrixDisplay:
 
     @classmethod
     def from_predictions(
-        cls, result, names=None, *, column_names=None, pvalues=None, field="score", alpha=0.05,
-        score_name="alignment", ax=None, **plot_options,
-    ):  # fmt: skip
+        cls, result: Any, names: Sequence[str] | None = None, *, column_names: Sequence[str] | None = None,
+        pvalues: ArrayLike | None = None, field: Literal["score", "calibrated"] = "score", alpha: float = 0.05,
+        score_name: str = "alignment", ax: Axes | None = None, **plot_options: Any,
+    ) -> Self:  # fmt: skip
         """Draw scores that were computed.
 
         Parameters

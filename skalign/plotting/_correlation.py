@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy import stats
 
+from .._typing import ArrayLike, Self
 from ..base import ARRAY_NAMES
 from ..correlation._canonical import variate_correlations
 from ..views import Views
 from ._inputs import check_points, embeddings
 from ._style import COLORS, open_axes, require_matplotlib, styled, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class CorrelationDisplay:
@@ -53,12 +59,14 @@ class CorrelationDisplay:
     True
     """
 
-    def __init__(self, train, test, *, noise_level=None):
+    def __init__(self, train: ArrayLike, test: ArrayLike, *, noise_level: float | None = None) -> None:
         self.train = train
         self.test = test
         self.noise_level = noise_level
 
-    def plot(self, ax=None, *, train_kw=None, test_kw=None):
+    def plot(
+        self, ax: Axes | None = None, *, train_kw: dict[str, Any] | None = None, test_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -105,7 +113,9 @@ class CorrelationDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, train, test, *, ax=None, **plot_options):
+    def from_estimator(
+        cls, estimator: Any, train: Any, test: Any, *, ax: Axes | None = None, **plot_options: Any
+    ) -> Self:
         """Transform training and held-out rows, and draw how well every component correlates.
 
         Parameters
@@ -138,7 +148,7 @@ class CorrelationDisplay:
         return cls.from_predictions(Z_train, Z_test, ax=ax, **plot_options)
 
     @classmethod
-    def from_predictions(cls, train, test, *, ax=None, **plot_options):
+    def from_predictions(cls, train: Any, test: Any, *, ax: Axes | None = None, **plot_options: Any) -> Self:
         """Draw how well the components of transformed views correlate.
 
         Parameters

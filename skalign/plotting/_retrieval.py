@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import _safe_indexing
 
 from .._backend import is_tensor, to_numpy
+from .._typing import ArrayLike, Rows, Self
 from ..views import Views
 from ..views._rows import n_rows, one_row_per_sample
 from ._inputs import last_step
 from ._style import COLORS, open_axes, require_matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _PICTURE, _TEXT = (1.0, 1.0), (1.9, 0.5)  # width and height of a cell
 _GAP = 0.14
@@ -62,13 +68,20 @@ class RetrievalDisplay:
     [[True, False], [False, True]]
     """
 
-    def __init__(self, queries, hits, *, correct=None, similarities=None):
+    def __init__(
+        self,
+        queries: Sequence[Any],
+        hits: Sequence[Sequence[Any]],
+        *,
+        correct: ArrayLike | None = None,
+        similarities: ArrayLike | None = None,
+    ) -> None:
         self.queries = queries
         self.hits = hits
         self.correct = correct
         self.similarities = similarities
 
-    def plot(self, ax=None, *, fontsize=9, image_cmap="gray"):
+    def plot(self, ax: Axes | None = None, *, fontsize: float = 9, image_cmap: Any = "gray") -> Self:
         """Draw.
 
         Parameters
@@ -169,9 +182,9 @@ class RetrievalDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, items, *, queries=None, y=None, n_neighbors=None, show_similarity=True, ax=None,
-        **plot_options,
-    ):  # fmt: skip
+        cls, estimator: Any, X: Rows, items: ArrayLike, *, queries: ArrayLike | None = None, y: Rows | None = None,
+        n_neighbors: int | None = None, show_similarity: bool = True, ax: Axes | None = None, **plot_options: Any,
+    ) -> Self:  # fmt: skip
         """Search a gallery, and draw queries and hits.
 
         Parameters
@@ -227,7 +240,10 @@ class RetrievalDisplay:
         )
 
     @classmethod
-    def from_predictions(cls, indices, queries, items, *, correct=None, similarities=None, ax=None, **plot_options):
+    def from_predictions(
+        cls, indices: ArrayLike, queries: ArrayLike, items: ArrayLike, *, correct: ArrayLike | None = None,
+        similarities: ArrayLike | None = None, ax: Axes | None = None, **plot_options: Any,
+    ) -> Self:  # fmt: skip
         """Draw queries and the items at the positions that they retrieved.
 
         Parameters

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._typing import ArrayLike, Rows, Self
 from ..metrics.segmentation import annotators, as_changepoints
 from ..temporal._paths import check_sampling_rate
 from ..temporal._sequences import check_sequences
@@ -14,6 +16,9 @@ from ..views import Views
 from ..views._rows import n_rows
 from ._inputs import last_step, one_of, only_series
 from ._style import COLORS, MARKERS, legend_above, open_axes, require_matplotlib, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _ROW = 0.07  # of the height of the series, for the marks of an annotator
 
@@ -65,13 +70,27 @@ class SegmentationDisplay:
     [30, 50]
     """
 
-    def __init__(self, x, changepoints, *, annotations=None, sampling_rate=None):
+    def __init__(
+        self,
+        x: ArrayLike,
+        changepoints: ArrayLike,
+        *,
+        annotations: Mapping[str, Any] | None = None,
+        sampling_rate: float | None = None,
+    ) -> None:
         self.x = x
         self.changepoints = changepoints
         self.annotations = annotations
         self.sampling_rate = sampling_rate
 
-    def plot(self, ax=None, *, line_kw=None, changepoint_kw=None, annotation_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        line_kw: dict[str, Any] | None = None,
+        changepoint_kw: dict[str, Any] | None = None,
+        annotation_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -142,7 +161,18 @@ class SegmentationDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, sample=0, view=None, sampling_rate=None, ax=None, **plot_options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        y: ArrayLike | None = None,
+        *,
+        sample: int = 0,
+        view: str | None = None,
+        sampling_rate: float | None = None,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Cut a series, and draw it.
 
         Parameters
@@ -197,7 +227,16 @@ class SegmentationDisplay:
         )
 
     @classmethod
-    def from_predictions(cls, x, changepoints, annotations=None, *, sampling_rate=None, ax=None, **plot_options):
+    def from_predictions(
+        cls,
+        x: ArrayLike,
+        changepoints: ArrayLike,
+        annotations: Any = None,
+        *,
+        sampling_rate: float | None = None,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Draw a series and its change points.
 
         Parameters

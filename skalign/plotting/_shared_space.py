@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from .._typing import ArrayLike, Rows, Seed, Self
 from ._inputs import check_points, embeddings
 from ._style import COLORS, MARKERS, open_axes, outlined, require_matplotlib, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..views import Views
 
 
 class SharedSpaceDisplay:
@@ -56,13 +64,27 @@ class SharedSpaceDisplay:
     (20, ['exercise', 'body'])
     """
 
-    def __init__(self, points, axis_labels, *, labels=None, colors=None):
+    def __init__(
+        self,
+        points: Mapping[str, Any],
+        axis_labels: tuple[str, str],
+        *,
+        labels: ArrayLike | None = None,
+        colors: ArrayLike | None = None,
+    ) -> None:
         self.points = points
         self.axis_labels = axis_labels
         self.labels = labels
         self.colors = colors
 
-    def plot(self, ax=None, *, scatter_kw=None, line_kw=None, colorbar=True):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        scatter_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        colorbar: bool = True,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -127,7 +149,9 @@ class SharedSpaceDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, ax=None, **options):
+    def from_estimator(
+        cls, estimator: Any, X: Rows, y: Rows | None = None, *, ax: Axes | None = None, **options: Any
+    ) -> Self:
         """Transform paired views, and draw them.
 
         Parameters
@@ -161,9 +185,10 @@ class SharedSpaceDisplay:
 
     @classmethod
     def from_views(
-        cls, views, *, dims=(0, 1), n_samples=None, labels=None, colors=None, random_state=None, ax=None,
-        **plot_options,
-    ):  # fmt: skip
+        cls, views: Views | Mapping[str, Any], *, dims: tuple[int, int] | Literal["pca"] = (0, 1),
+        n_samples: int | None = None, labels: ArrayLike | None = None, colors: ArrayLike | None = None,
+        random_state: Seed = None, ax: Axes | None = None, **plot_options: Any,
+    ) -> Self:  # fmt: skip
         """Draw points of a shared space.
 
         Parameters

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from .._typing import ArrayLike, Metric, Rows, Self
 from ..base import ARRAY_NAMES
 from ..views import Views
 from ._inputs import check_matrix, last_step
 from ._style import legend_above, open_axes, outlined, require_matplotlib, styled, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _POINTS = 72.0  # in an inch
 
@@ -56,12 +63,22 @@ class SimilarityDisplay:
     (4, 16)
     """
 
-    def __init__(self, similarity, *, pairs=None, names=ARRAY_NAMES):
+    def __init__(
+        self, similarity: ArrayLike, *, pairs: ArrayLike | None = None, names: Sequence[str] = ARRAY_NAMES
+    ) -> None:
         self.similarity = similarity
         self.pairs = pairs
         self.names = names
 
-    def plot(self, ax=None, *, cmap="cividis", colorbar=True, image_kw=None, mark_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        cmap: Any = "cividis",
+        colorbar: bool = True,
+        image_kw: dict[str, Any] | None = None,
+        mark_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -116,7 +133,18 @@ class SimilarityDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, views=None, function=None, pairs=None, ax=None, **plot_options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows,
+        y: Rows | None = None,
+        *,
+        views: tuple[str, str] | None = None,
+        function: Metric | None = None,
+        pairs: ArrayLike | None = None,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Compare two views in the shared space, and draw the similarities.
 
         Parameters
@@ -158,7 +186,15 @@ class SimilarityDisplay:
         return cls.from_predictions(S, pairs=pairs, names=names, ax=ax, **plot_options)
 
     @classmethod
-    def from_predictions(cls, similarity, *, pairs=None, names=ARRAY_NAMES, ax=None, **plot_options):
+    def from_predictions(
+        cls,
+        similarity: ArrayLike,
+        *,
+        pairs: ArrayLike | None = None,
+        names: Sequence[str] = ARRAY_NAMES,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Draw a matrix of similarities.
 
         Parameters

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._typing import Self
 from ._inputs import last_step
 from ._style import COLORS, legend_above, open_axes, require_matplotlib, styled, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class TrainingDisplay:
@@ -50,12 +56,14 @@ class TrainingDisplay:
     [2, 2]
     """
 
-    def __init__(self, losses, scores=(), best_epoch=None):
+    def __init__(self, losses: Sequence[float], scores: Sequence[float] = (), best_epoch: int | None = None) -> None:
         self.losses = losses
         self.scores = scores
         self.best_epoch = best_epoch
 
-    def plot(self, ax=None, *, loss_kw=None, score_kw=None):
+    def plot(
+        self, ax: Axes | None = None, *, loss_kw: dict[str, Any] | None = None, score_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -105,7 +113,7 @@ class TrainingDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **plot_options):
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **plot_options: Any) -> Self:
         """Draw the training of a net.
 
         Parameters

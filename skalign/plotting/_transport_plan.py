@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._backend import to_numpy
+from .._typing import ArrayLike, Rows, Self
 from ..views import Domains, Views
 from ._inputs import check_matrix, last_step
 from ._style import COLORS, open_axes, require_matplotlib, styled, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class TransportPlanDisplay:
@@ -54,13 +60,29 @@ class TransportPlanDisplay:
     3
     """
 
-    def __init__(self, plan, *, source=None, target=None, names=("source", "target")):
+    def __init__(
+        self,
+        plan: ArrayLike,
+        *,
+        source: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+        names: Sequence[str] = ("source", "target"),
+    ) -> None:
         self.plan = plan
         self.source = source
         self.target = target
         self.names = names
 
-    def plot(self, ax=None, *, min_share=0.01, cmap="Greys", colorbar=True, image_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        min_share: float = 0.01,
+        cmap: Any = "Greys",
+        colorbar: bool = True,
+        image_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -139,7 +161,16 @@ class TransportPlanDisplay:
         self.ax_.legend()
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, y=None, *, sample=None, ax=None, **plot_options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Rows | None = None,
+        y: Rows | None = None,
+        *,
+        sample: int | None = None,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Draw the plan that an estimator has found.
 
         Parameters
@@ -185,7 +216,16 @@ class TransportPlanDisplay:
         return cls.from_predictions(plan, *sides, names=names, ax=ax, **plot_options)
 
     @classmethod
-    def from_predictions(cls, plan, source=None, target=None, *, names=("source", "target"), ax=None, **plot_options):
+    def from_predictions(
+        cls,
+        plan: ArrayLike,
+        source: ArrayLike | None = None,
+        target: ArrayLike | None = None,
+        *,
+        names: Sequence[str] = ("source", "target"),
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Draw a transport plan.
 
         Parameters

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from .._backend import to_numpy
+from .._typing import ArrayLike, Metric, Rows, Self
 from ..base import ARRAY_NAMES
 from ..temporal._costs import derivative, frame_costs
 from ..temporal._sequences import check_sequences
 from ..views import Views
 from ._inputs import check_matrix, last_step, one_of, only_series
 from ._style import COLORS, open_axes, outlined, require_matplotlib, styled, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LINES = ("-", "--", ":", "-.")
 _MARGIN = 0.2  # of the axes, for either series
@@ -66,14 +73,30 @@ class WarpingPathDisplay:
     ([0, 0], [39, 39])
     """
 
-    def __init__(self, path, x, y, *, costs=None, names=ARRAY_NAMES):
+    def __init__(
+        self,
+        path: ArrayLike,
+        x: ArrayLike,
+        y: Rows,
+        *,
+        costs: ArrayLike | None = None,
+        names: Sequence[str] = ARRAY_NAMES,
+    ) -> None:
         self.path = path
         self.x = x
         self.y = y
         self.costs = costs
         self.names = names
 
-    def plot(self, ax=None, *, cmap="Greys", colorbar=True, image_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        cmap: Any = "Greys",
+        colorbar: bool = True,
+        image_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -133,7 +156,9 @@ class WarpingPathDisplay:
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, sample=0, ax=None, **plot_options):
+    def from_estimator(
+        cls, estimator: Any, X: Rows, *, sample: int = 0, ax: Axes | None = None, **plot_options: Any
+    ) -> Self:
         """Align a pair, or a series with the template, and draw the path.
 
         Parameters
@@ -181,8 +206,17 @@ class WarpingPathDisplay:
 
     @classmethod
     def from_predictions(
-        cls, path, x, y, *, metric="sqeuclidean", costs=None, names=ARRAY_NAMES, ax=None, **plot_options
-    ):
+        cls,
+        path: ArrayLike,
+        x: ArrayLike,
+        y: Rows,
+        *,
+        metric: Metric = "sqeuclidean",
+        costs: ArrayLike | None = None,
+        names: Sequence[str] = ARRAY_NAMES,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Draw a path through two series.
 
         Parameters

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from .._typing import ArrayLike
 from ._label_graph import LogProbs, check_topology, impossible, label_graph
 
 
@@ -43,7 +44,15 @@ class CTCPosterior(NamedTuple):
     occupancy: np.ndarray
 
 
-def forced_align(log_probs, labels, *, lengths=None, label_lengths=None, blank=0, topology="ctc"):
+def forced_align(
+    log_probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    lengths: ArrayLike | None = None,
+    label_lengths: ArrayLike | None = None,
+    blank: int = 0,
+    topology: Literal["ctc", "hmm"] = "ctc",
+) -> ForcedAlignment | list[ForcedAlignment]:
     r"""The best path of a known transcript through frames: which frame belongs to which label.
 
     Exact Viterbi search over all paths, in O(T L) time and bytes. Where paths tie, the one wins that stays longer in
@@ -122,7 +131,15 @@ def forced_align(log_probs, labels, *, lengths=None, label_lengths=None, blank=0
     return samples.results(results)
 
 
-def ctc_posterior(log_probs, labels, *, lengths=None, label_lengths=None, blank=0, topology="ctc"):
+def ctc_posterior(
+    log_probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    lengths: ArrayLike | None = None,
+    label_lengths: ArrayLike | None = None,
+    blank: int = 0,
+    topology: Literal["ctc", "hmm"] = "ctc",
+) -> CTCPosterior | list[CTCPosterior]:
     r"""How probable a transcript is over all its paths, and every class at every frame given the transcript.
 
     The forward-backward algorithm in log space, O(T L) in time and memory.

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import like
 from .._training_docs import documents_training
+from .._typing import (
+    ArrayLike,
+    Checkpoint,
+    Device,
+    Encoder,
+    Metric,
+    Precision,
+    Rows,
+    Schedule,
+    Seed,
+    Self,
+    Standardize,
+    Stopping,
+)
 from ..base import OutputMixin, wrap_output
 from ..correlation._canonical import check_choice
 from ._decode import ctc_decode
 from ._label_graph import check_feasible
-from ._spans import find_spans
+from ._spans import Span, find_spans
 from ._transcript_net import TranscriptNetMixin
 from ._transcripts import check_transcripts, encode, label_error_rate
 
@@ -116,7 +132,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
     ================================  ===========  =============  ========
     spans                             label error  centre inside  span IoU
     ================================  ===========  =============  ========
-    equal parts                       --         0.80           0.57
+    equal parts                       --           0.80           0.57
     "ctc"                             0.04         1.00           0.13
     "ctc", ``boundaries="midpoint"``  0.04         0.93           0.68
     "hmm"                             0.14         0.92           0.73
@@ -153,13 +169,17 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
     """
 
     def __init__(
-        self, topology="ctc", *, encoder="conv", hidden_layer_sizes=(64, 64), kernel_size=9, activation="relu",
-        dropout=0.0, input_noise=0.3, standardize="view", decode="greedy", beam_width=10, switch_penalty="auto",
-        learning_rate=1e-3, learning_rate_schedule="constant", weight_decay=1e-4, batch_size=16, max_epochs=200,
-        early_stopping="auto", validation_fraction=0.1, n_iter_no_change=30, tol=1e-4, gradient_clip=None,
-        warm_start=False, mixed_precision=False, device="auto", callbacks=None, checkpoint=None, verbose=0,
-        random_state=None,
-    ):  # fmt: skip
+        self, topology: Literal["ctc", "hmm"] = "ctc", *, encoder: Encoder = "conv",
+        hidden_layer_sizes: tuple[int, ...] = (64, 64), kernel_size: int = 9, activation: Metric = "relu",
+        dropout: float = 0.0, input_noise: float = 0.3, standardize: Standardize = "view",
+        decode: Literal["greedy", "beam"] = "greedy", beam_width: int = 10,
+        switch_penalty: float | Literal["auto"] = "auto", learning_rate: float = 1e-3,
+        learning_rate_schedule: Schedule = "constant", weight_decay: float = 1e-4, batch_size: int = 16,
+        max_epochs: int = 200, early_stopping: Stopping = "auto", validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30, tol: float = 1e-4, gradient_clip: float | None = None, warm_start: bool = False,
+        mixed_precision: Precision = False, device: Device = "auto", callbacks: list[Any] | None = None,
+        checkpoint: Checkpoint = None, verbose: int = 0, random_state: Seed = None,
+    ) -> None:  # fmt: skip
         self.topology = topology
         self.encoder = encoder
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -189,7 +209,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Train the net on sequences and their transcripts.
 
         Parameters
@@ -206,7 +226,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         """
         return self._fit_net(X, y)
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> list[Any]:
         """Log-probabilities of the classes at every frame.
 
         Parameters
@@ -226,7 +246,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
             return [like(array, sequences.tensor) for array in arrays]
         return [wrap_output(self, array, array, self.get_feature_names_out) for array in arrays]
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> list[list[Any]]:
         """The transcript of every sequence.
 
         Parameters
@@ -240,7 +260,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         """
         return self._labels(self._decoded(self._log_posteriors(X)))
 
-    def align(self, X, y, boundaries="viterbi"):
+    def align(self, X: Rows, y: Rows, boundaries: Literal["viterbi", "midpoint"] = "viterbi") -> list[list[Span]]:
         """Where the labels of known transcripts lie.
 
         Parameters
@@ -267,7 +287,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
             check_feasible(len(own), labels, self._topology, f"sample {i}: ")
         return self._spans(log_posteriors, codes, transcripts, boundaries)
 
-    def predict_segments(self, X, boundaries="viterbi"):
+    def predict_segments(self, X: Rows, boundaries: Literal["viterbi", "midpoint"] = "viterbi") -> list[list[Span]]:
         """Transcripts as `predict` finds them, and where their labels lie.
 
         Parameters
@@ -286,7 +306,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         codes = self._decoded(log_posteriors)
         return self._spans(log_posteriors, codes, self._labels(codes), boundaries)
 
-    def score(self, X, y):
+    def score(self, X: Rows, y: Rows) -> float:
         """One minus the label error rate of `predict`.
 
         Parameters
@@ -321,7 +341,7 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
             for own, places, labels in zip(log_posteriors, codes, transcripts)
         ]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the columns of `transform`: the labels, for "ctc" behind ``<blank>``.
 
         Parameters

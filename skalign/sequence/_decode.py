@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from .._typing import ArrayLike
 from ..correlation._canonical import check_choice
 from ._label_graph import LogProbs, check_topology, impossible
 
@@ -26,7 +27,16 @@ class Decoding(NamedTuple):
     log_probability: float
 
 
-def ctc_decode(log_probs, method="greedy", *, beam_width=10, lengths=None, blank=0, topology="ctc", switch_penalty=0.0):
+def ctc_decode(
+    log_probs: ArrayLike,
+    method: Literal["greedy", "beam"] = "greedy",
+    *,
+    beam_width: int = 10,
+    lengths: ArrayLike | None = None,
+    blank: int = 0,
+    topology: Literal["ctc", "hmm"] = "ctc",
+    switch_penalty: float = 0.0,
+) -> Decoding | list[Decoding]:
     """The transcript of frames, from log-probabilities of the classes.
 
     Parameters

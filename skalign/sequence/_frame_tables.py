@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import float_dtype, is_tensor, like, to_numpy
 from .._bags import Bags, elements_of, read_bags
 from .._input import check_view
+from .._typing import ArrayLike, Rows, Self
 from ..base import OutputMixin, wrap_output
 from ..temporal._sequences import check_width
 
@@ -46,9 +47,9 @@ class FrameTablesMixin(OutputMixin):
     """
 
     _allow_nd = False
-    _private_state = ()
+    _private_state: tuple[str, ...] = ()
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Learn the codes.
 
         Parameters
@@ -65,7 +66,7 @@ class FrameTablesMixin(OutputMixin):
         """
         return self._learn_views(X, getattr(self, "warm_start", False))
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Take in a chunk of a stream.
 
         Parameters
@@ -179,7 +180,7 @@ class FrameTablesMixin(OutputMixin):
             return [wrap_output(self, own, own, names) for own in values]
         return wrap_output(self, values, original, names)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the columns of `transform`, with the view before them after a fit on Views.
 
         Parameters

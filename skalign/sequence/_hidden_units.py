@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .._bags import Bags, elements_of
+from .._typing import Array, Metric, Rows, Seed
 from ._codebook import check_codes, explained_variance, nearest
 from ._frame_tables import FrameTablesMixin, join_codes, like_frames, result_dtype, rows_of, split_rows
 from ._unit_learning import UnitLearningMixin, model_features
@@ -53,7 +56,7 @@ class HiddenUnitDiscretizer(
     ----------
     cluster_centers_ : ndarray of shape (n_units, n_features)
         Centres where frames are compared with them: directions for "cosine", features of the model after refinement.
-    codebook_ : ndarray of shape (n_units, n_features_in_)
+    codebook_ : ndarray of shape (n_units, n_features_in)
         What a unit stands for among the frames: the centre; for "cosine" and after refinement the mean of its frames.
     counts_ : ndarray of shape (n_units,)
         Frames of every unit at fit, all chunks of a stream together.
@@ -106,9 +109,11 @@ class HiddenUnitDiscretizer(
     """
 
     def __init__(
-        self, n_units=100, *, metric="euclidean", encode="ordinal", collapse_repeats=False, solver="auto",
-        batch_size=10_000, n_init=20, max_iter=1, model="masked", random_state=None,
-    ):  # fmt: skip
+        self, n_units: int = 100, *, metric: Metric = "euclidean",
+        encode: Literal["ordinal", "onehot", "onehot-dense", "centroid"] = "ordinal", collapse_repeats: bool = False,
+        solver: Literal["auto", "full", "minibatch"] = "auto", batch_size: int = 10_000, n_init: int = 20,
+        max_iter: int = 1, model: Any = "masked", random_state: Seed = None,
+    ) -> None:  # fmt: skip
         self.n_units = n_units
         self.metric = metric
         self.encode = encode
@@ -122,7 +127,7 @@ class HiddenUnitDiscretizer(
 
     # --- use --------------------------------------------------------------------------------------------------------
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """The units of rows or frames, encoded.
 
         Parameters
@@ -140,7 +145,8 @@ class HiddenUnitDiscretizer(
         encoded = self._each(X, self._encoded)
         if not isinstance(encoded, dict):
             return self._dressed(*encoded, X)
-        return self._as_views({name: self._dressed(*encoded[name], view, name) for name, view in X.items()})
+        views = X.items()  # type: ignore[attr-defined]
+        return self._as_views({name: self._dressed(*encoded[name], view, name) for name, view in views})
 
     def _encoded(self, own, X):
         frames = own._read(X)
@@ -158,7 +164,7 @@ class HiddenUnitDiscretizer(
         table = sp.csr_matrix((ones, (np.arange(len(units)), units)), shape=(len(units), len(codes)))
         return table if self.encode == "onehot" else table.toarray()
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """The number of the unit of every row or frame.
 
         Parameters
@@ -180,7 +186,7 @@ class HiddenUnitDiscretizer(
         self._check_parameters()
         return self._each(X, units)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Rows) -> Array:
         """The frames that units stand for, rows of `codebook_`.
 
         Parameters
@@ -210,7 +216,7 @@ class HiddenUnitDiscretizer(
             return nearest(values.astype(codes.dtype, copy=False), codes)
         return np.asarray(values.argmax(axis=1)).ravel()
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """Share of the variance of the rows that their units explain.
 
         Grows with `n_units` until they generalise badly, and falls with refinement, which serves another end. With

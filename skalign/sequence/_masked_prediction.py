@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import like, resolve_device, to_numpy
 from .._net_aligner import require_packages
 from .._net_encoder import NetEncoder, StoredNet, usable_device
+from .._typing import ArrayLike, Device, Rows, Seed, Self
 from ..base import OutputMixin, wrap_output
 from ..temporal._sequences import check_sequences, check_width
 
@@ -90,9 +91,10 @@ class MaskedPredictionNet(OutputMixin, TransformerMixin, BaseEstimator, auto_wra
     _parameter_constraints = CONSTRAINTS
 
     def __init__(
-        self, n_components=32, *, hidden_layer_sizes=(64, 64), kernel_size=9, mask_probability=0.08, mask_length=10,
-        learning_rate=1e-3, batch_size=16, max_epochs=50, device="auto", random_state=None,
-    ):  # fmt: skip
+        self, n_components: int = 32, *, hidden_layer_sizes: tuple[int, ...] = (64, 64), kernel_size: int = 9,
+        mask_probability: float = 0.08, mask_length: int = 10, learning_rate: float = 1e-3, batch_size: int = 16,
+        max_epochs: int = 50, device: Device = "auto", random_state: Seed = None,
+    ) -> None:  # fmt: skip
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.kernel_size = kernel_size
@@ -104,7 +106,7 @@ class MaskedPredictionNet(OutputMixin, TransformerMixin, BaseEstimator, auto_wra
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Rows, y: Rows) -> Self:
         """Train the net.
 
         Parameters
@@ -162,7 +164,7 @@ class MaskedPredictionNet(OutputMixin, TransformerMixin, BaseEstimator, auto_wra
         self.classes_, self.n_features_in_, self._net = classes, sequences.width, encoder
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> list[np.ndarray]:
         """Features of every frame.
 
         Parameters
@@ -191,7 +193,7 @@ class MaskedPredictionNet(OutputMixin, TransformerMixin, BaseEstimator, auto_wra
             return [like(own, sequences.tensor) for own in results]
         return [wrap_output(self, own, own, self.get_feature_names_out) for own in results]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the columns of `transform`.
 
         Parameters

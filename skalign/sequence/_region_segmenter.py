@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from .._typing import Array, ArrayLike, Rows, Self
 from ..base import OutputMixin
 from ..correlation._canonical import check_choice
 from ..temporal.changepoints._collections import in_the_form_given
@@ -115,18 +118,18 @@ default="auto"
 
     def __init__(
         self,
-        method="grid",
+        method: Literal["grid", "slic"] = "grid",
         *,
-        patch_size=8,
-        stride=None,
-        n_segments=100,
-        compactness=30.0,
-        sigma=0.0,
-        features="auto",
-        color_space="lab",
-        encoder=None,
-        standardize=True,
-    ):
+        patch_size: int | tuple[int, int] = 8,
+        stride: int | tuple[int, int] | None = None,
+        n_segments: int = 100,
+        compactness: float = 30.0,
+        sigma: float = 0.0,
+        features: str | Sequence[str] = "auto",
+        color_space: Literal["lab", "rgb"] = "lab",
+        encoder: Any = None,
+        standardize: bool = True,
+    ) -> None:
         self.method = method
         self.patch_size = patch_size
         self.stride = stride
@@ -138,7 +141,7 @@ default="auto"
         self.encoder = encoder
         self.standardize = standardize
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Check parameters and images; learn the scale of the features, and fit the encoder where it is a transformer.
 
         Parameters
@@ -156,7 +159,7 @@ default="auto"
         self._fit_opened(self._open_to_fit(X))
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Rows, y: Rows | None = None) -> Array:
         """Fit, and give the bags of the same images.
 
         Parameters
@@ -173,7 +176,7 @@ default="auto"
         opened = self._open_to_fit(X)
         return self._bags(opened, self._fit_opened(opened))
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """One row of features per region: a bag of elements per image.
 
         Parameters
@@ -190,7 +193,7 @@ default="auto"
         opened = self._open_as_fitted(X)
         return self._bags(opened, {name: self._described(name, images) for name, images in opened.items()})
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """Maps of the regions, for drawing: which row of the bag every pixel belongs to.
 
         Parameters
@@ -207,7 +210,7 @@ default="auto"
         """
         return self._each(X, lambda image: self._cut(image).labels)
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X: Rows, y: Rows | None = None) -> Array:
         """Fit, and give the maps of the same images.
 
         Parameters
@@ -223,7 +226,7 @@ default="auto"
         """
         return self.fit(X).predict(X)
 
-    def patches(self, X):
+    def patches(self, X: Rows) -> Array:
         """The pixels of every region as an encoder sees them.
 
         Parameters
@@ -239,7 +242,7 @@ default="auto"
         """
         return self._each(X, lambda image: cut_patches(image, self._cut(image), pair(self.patch_size)))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names such as ``color_mean_L``, ``texture_0``, ``position_y``; with the view before them for Views.
 
         Parameters

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._bags import elements_of
 from .._training_docs import documents_training
+from .._typing import Array, Checkpoint, Device, Encoder, Metric, Precision, Rows, Schedule, Seed, Standardize, Stopping
 from ..correlation._canonical import check_choice
 from ._codebook import check_codes, explained_variance, perplexity
 from ._frame_tables import FrameTablesMixin, join_codes, like_frames, rows_of, split_rows
@@ -159,14 +162,17 @@ class VectorQuantizer(
     """
 
     def __init__(
-        self, n_codes=256, n_codebooks=1, *, codebook="ema", levels=(8, 6, 5), encoder=None, decoder=None,
-        n_components=32, hidden_layer_sizes=(256,), activation="relu", dropout=0.0, input_noise=0.0,
-        standardize="view", decay=0.99, epsilon=1e-5, dead_code_threshold=0.1, commitment=0.25, batch_size=512,
-        learning_rate=1e-3, learning_rate_schedule="constant", weight_decay=1e-4, max_epochs=200,
-        early_stopping="auto", validation_fraction=0.1, n_iter_no_change=30, tol=1e-4, gradient_clip=None,
-        warm_start=False, mixed_precision=False, device="auto", callbacks=None, checkpoint=None, verbose=0,
-        random_state=None,
-    ):  # fmt: skip
+        self, n_codes: int = 256, n_codebooks: int = 1, *, codebook: Literal["ema", "fsq"] = "ema",
+        levels: Sequence[int] = (8, 6, 5), encoder: Encoder | None = None, decoder: Callable[..., Any] | None = None,
+        n_components: int = 32, hidden_layer_sizes: tuple[int, ...] = (256,), activation: Metric = "relu",
+        dropout: float = 0.0, input_noise: float = 0.0, standardize: Standardize = "view", decay: float = 0.99,
+        epsilon: float = 1e-5, dead_code_threshold: float = 0.1, commitment: float = 0.25, batch_size: int = 512,
+        learning_rate: float = 1e-3, learning_rate_schedule: Schedule = "constant", weight_decay: float = 1e-4,
+        max_epochs: int = 200, early_stopping: Stopping = "auto", validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30, tol: float = 1e-4, gradient_clip: float | None = None, warm_start: bool = False,
+        mixed_precision: Precision = False, device: Device = "auto", callbacks: list[Any] | None = None,
+        checkpoint: Checkpoint = None, verbose: int = 0, random_state: Seed = None,
+    ) -> None:  # fmt: skip
         self.n_codes = n_codes
         self.n_codebooks = n_codebooks
         self.codebook = codebook
@@ -202,14 +208,14 @@ class VectorQuantizer(
         self.random_state = random_state
 
     @property
-    def perplexity_(self):
+    def perplexity_(self) -> np.ndarray:
         return np.array([perplexity(own) for own in self.counts_])
 
     @property
-    def usage_(self):
+    def usage_(self) -> np.ndarray:
         return (self.counts_ > 0).mean(axis=1)
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """The codes of rows, frames or images.
 
         Parameters
@@ -225,10 +231,11 @@ class VectorQuantizer(
         ids = self._each(X, lambda own, view: own._coded(view))
         if not isinstance(ids, dict):
             return self._dressed(*ids, X)
-        return self._as_views({name: self._dressed(*ids[name], view, name) for name, view in X.items()})
+        views = X.items()  # type: ignore[attr-defined]
+        return self._as_views({name: self._dressed(*ids[name], view, name) for name, view in views})
 
     @available_if(_has_one_codebook)
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """The one code of every row, for a single codebook.
 
         Parameters
@@ -253,7 +260,7 @@ class VectorQuantizer(
 
         return self._each(X, codes)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Rows) -> Array:
         """The rows that codes reconstruct.
 
         Parameters
@@ -263,7 +270,7 @@ class VectorQuantizer(
 
         Returns
         -------
-        array of shape (n_samples, n_features) or (n_samples, *sample shape), list of them, or Views
+        array of shape (n_samples, n_features) or (n_samples, ...), list of them, or Views
             In the precision of the rows of fit.
         """
 
@@ -276,7 +283,7 @@ class VectorQuantizer(
 
         return self._each_decoded(Z, rows)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """Share of the variance of the rows that their codes reconstruct.
 
         Comparable across all parameters; more codes explain more until they generalise badly.

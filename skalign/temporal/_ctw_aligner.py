@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from .._typing import ArrayLike, PerViewValue, Rows, Self, Window
 from ..base import OutputMixin
 from ._paths import (
     check_pair_of_views,
@@ -21,6 +23,9 @@ from ._paths import (
 )
 from ._sequence_encoder import SequenceEncoder
 from ._warping import Warping, solve_pairs
+
+if TYPE_CHECKING:
+    from ..views import Views
 
 
 class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -109,7 +114,16 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
     (60, 2)
     """
 
-    def __init__(self, n_components=None, *, shrinkage=0.01, window=None, max_iter=50, sampling_rate=None, n_jobs=None):
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        shrinkage: PerViewValue[float | Literal["ledoit_wolf", "oas"]] = 0.01,
+        window: Window = None,
+        max_iter: int = 50,
+        sampling_rate: float | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_components = n_components
         self.shrinkage = shrinkage
         self.window = window
@@ -117,7 +131,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         self.sampling_rate = sampling_rate
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
+    def fit(self, X: Views, y: Rows | None = None) -> Self:
         """Learn the maps and the paths of the training pairs.
 
         Parameters
@@ -138,7 +152,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         starts = {"diagonal": [diagonal_path(n, m) for n, m in zip(A.lengths, B.lengths)]}
         if A.width == B.width:
             starts["dtw"] = self._solve(warping, A, B)
-        best = None
+        best: Any = None
         for start, paths in starts.items():
             found = self._by_turns(warping, pair, paths)
             if best is None or found[0].canonical_correlations_.mean() > best[0].canonical_correlations_.mean():
@@ -203,7 +217,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         A, B = (self.encoders_[name].encoded(sequences) for name, sequences in pair.items())
         return A, B, self._solve(warping, A, B)
 
-    def transform(self, X):
+    def transform(self, X: Views) -> Views:
         """Carry frames into the shared space; every sequence stays on its own time axis.
 
         Parameters
@@ -224,7 +238,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
             raise ValueError(f"{type(self).__name__} was fitted on the views {self.view_names_in_}, not on {unknown}.")
         return Views({name: self.encoders_[name].transform(view) for name, view in X.items()})
 
-    def align(self, X):
+    def align(self, X: Views) -> list[np.ndarray]:
         """Paths of pairs, by DTW in the shared space.
 
         Parameters
@@ -239,7 +253,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         """
         return self._aligned(X)[2]
 
-    def score(self, X, y=None):
+    def score(self, X: Views, y: Rows | None = None) -> float:
         """How well held-out pairs are aligned; higher is better.
 
         Parameters
@@ -267,7 +281,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         found = [mapping(path, n) for path, n in zip(paths, A.lengths)]
         return -mean_absolute_error(found, truths, self.sampling_rate)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``view__ctwaligner0``, ... of the features of frames, for both views.
 
         Parameters

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._backend import astype, float_dtype, is_tensor, like, to_numpy
+from .._typing import ArrayLike, Metric, StepPattern, Window
 from ._costs import FUSED, check_costs
 from ._costs import derivative as derivative_of
 from ._sequences import check_sequences
@@ -41,9 +42,11 @@ class DTWResult:
 
 
 def dtw(
-    a, b=None, *, metric=FUSED, window=None, step_pattern="symmetric1", open_begin=False, open_end=False,
-    subsequence=False, derivative=False, gamma=0.0, return_path=True, return_accumulated_cost=False,
-):  # fmt: skip
+    a: ArrayLike, b: ArrayLike | None = None, *, metric: Metric = FUSED, window: Window = None,
+    step_pattern: StepPattern = "symmetric1", open_begin: bool = False, open_end: bool = False,
+    subsequence: bool = False, derivative: bool = False, gamma: float = 0.0, return_path: bool = True,
+    return_accumulated_cost: bool = False,
+) -> DTWResult:  # fmt: skip
     r"""Dynamic time warping of two signals: which frame of one matches which frame of the other.
 
     The path through both signals, forwards only, along which frames differ least. For many pairs, templates and

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._typing import Array, ArrayLike, Metric, Rows, Self, StepPattern, Window
 from ..base import OutputMixin, wrap_output
 from ._barycenter import dtw_barycenter, soft_barycenter
 from ._costs import FUSED
@@ -122,10 +123,11 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
     """
 
     def __init__(
-        self, metric=FUSED, *, window=None, step_pattern="symmetric1", open_begin=False, open_end=False,
-        subsequence=False, derivative=False, gamma=0.0, output="path", template=None, max_iter=100, tol=1e-5,
-        sampling_rate=None, n_jobs=None,
-    ):  # fmt: skip
+        self, metric: Metric = FUSED, *, window: Window = None, step_pattern: StepPattern = "symmetric1",
+        open_begin: bool = False, open_end: bool = False, subsequence: bool = False, derivative: bool = False,
+        gamma: float = 0.0, output: str | int = "path", template: Array = None, max_iter: int = 100, tol: float = 1e-5,
+        sampling_rate: float | None = None, n_jobs: int | None = None,
+    ) -> None:  # fmt: skip
         self.metric = metric
         self.window = window
         self.step_pattern = step_pattern
@@ -141,7 +143,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         self.sampling_rate = sampling_rate
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Check pairs and note their distances, or learn the template of one collection.
 
         Parameters
@@ -161,24 +163,24 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
             A, B = self._pair(X, reset=True)
             self.distances_ = distances(warping, A, B, n_jobs=self.n_jobs)
             for name in ("template_", "n_iter_", "n_features_in_"):  # of an earlier fit on one collection
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
             return self
-        X = check_sequences(X, "", type(self).__name__)
+        series = check_sequences(X, "", type(self).__name__)
         if self.template is None:
             solve = soft_barycenter if warping.gamma > 0 else dtw_barycenter
-            template, n_iter = solve(warping, X, max_iter=self.max_iter, tol=self.tol, n_jobs=self.n_jobs)
+            template, n_iter = solve(warping, series, max_iter=self.max_iter, tol=self.tol, n_jobs=self.n_jobs)
         else:
             given = check_sequences([self.template], "template: ", type(self).__name__)
-            check_width(given.width, X.width, "template: ", "this collection")
+            check_width(given.width, series.width, "template: ", "this collection")
             template, n_iter = given[0].copy(), 0
-        vars(self).pop("widths_", None)  # of an earlier fit on Views
-        self.view_names_in_, self._template, self._univariate, self.n_iter_ = None, template, X.univariate, n_iter
-        self.n_features_in_ = int(X.lengths[0]) if X.univariate else X.width
-        self.template_ = (template[:, 0] if X.univariate else template).astype(X.dtype)
-        self.distances_ = distances(warping, X, as_template(template), n_jobs=self.n_jobs)
+        self.__dict__.pop("widths_", None)  # of an earlier fit on Views
+        self.view_names_in_, self._template, self._univariate, self.n_iter_ = None, template, series.univariate, n_iter
+        self.n_features_in_ = int(series.lengths[0]) if series.univariate else series.width
+        self.template_ = (template[:, 0] if series.univariate else template).astype(series.dtype)
+        self.distances_ = distances(warping, series, as_template(template), n_jobs=self.n_jobs)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """Bring pairs onto one time axis, or register series to the template.
 
         Parameters
@@ -221,7 +223,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
             warped[name] = sequences.pack(arrays, stacked=output != "path")
         return Views(warped)
 
-    def align(self, X):
+    def align(self, X: Rows) -> list[np.ndarray]:
         """The warping paths.
 
         Parameters
@@ -237,7 +239,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         check_is_fitted(self, "view_names_in_")
         return match(self._check_parameters(X), *self._sides(X), n_jobs=self.n_jobs)[1]
 
-    def distances(self, X):
+    def distances(self, X: Rows) -> np.ndarray:
         """Distances of pairs, or of series to the template, without paths: in memory for a few rows.
 
         Parameters
@@ -253,7 +255,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         check_is_fitted(self, "view_names_in_")
         return distances(self._check_parameters(X), *self._sides(X), n_jobs=self.n_jobs)
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """How well pairs are aligned; higher is better.
 
         Parameters
@@ -319,7 +321,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
     def _sides(self, X):
         return self._pair(X) if _is_views(X) else (self._collection(X), as_template(self._template))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``dtwaligner0``, ... of the frames of the template, for univariate series.
 
         Parameters

@@ -127,7 +127,8 @@ def check_truth(y, lengths, other_lengths):
             )
         known = truth[~np.isnan(truth)]
         if not len(known) or known.min() < 0 or known.max() > m - 1:
-            raise ValueError(f"y[{p}] must lead to frames of the second signal, from 0 to {m - 1}.")
+            found = f"from {known.min():g} to {known.max():g}" if len(known) else "nowhere"
+            raise ValueError(f"y[{p}] must lead to frames of the second signal, from 0 to {m - 1}; it leads {found}.")
         truths.append(truth)
     return truths
 

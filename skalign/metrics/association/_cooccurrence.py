@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,12 +11,15 @@ from scipy.stats import hypergeom
 from sklearn.utils import Bunch, check_array
 
 from ..._backend import is_tensor, to_numpy
+from ..._typing import ArrayLike
 from .._ranking import check_count
 
 _CORRECTIONS = ("bh", "by")
 
 
-def cooccurrence(X, Y, *, min_count=1, alpha=0.05, correction="bh"):
+def cooccurrence(
+    X: ArrayLike, Y: ArrayLike, *, min_count: int = 1, alpha: float = 0.05, correction: Literal["bh", "by"] = "bh"
+) -> Bunch:
     """Which elements of one modality go with which of another: words with kinds of pictures, genes with diseases.
 
     A sample holds some elements of each modality; how often it holds one does not count.
@@ -69,7 +73,15 @@ def cooccurrence(X, Y, *, min_count=1, alpha=0.05, correction="bh"):
     return Bunch(**found, x_names=x_names, y_names=y_names)
 
 
-def cooccurrence_from_counts(joint, x_counts, y_counts, n_samples, *, alpha=0.05, correction="bh"):
+def cooccurrence_from_counts(
+    joint: ArrayLike,
+    x_counts: ArrayLike,
+    y_counts: ArrayLike,
+    n_samples: int,
+    *,
+    alpha: float = 0.05,
+    correction: Literal["bh", "by"] = "bh",
+) -> Bunch:
     r"""Association of every pair of elements from how often they are in a sample, alone and together.
 
     Parameters
@@ -155,7 +167,9 @@ def cooccurrence_from_counts(joint, x_counts, y_counts, n_samples, *, alpha=0.05
     )
 
 
-def top_pairs(found, n_pairs=10, by="log_likelihood_ratio"):
+def top_pairs(
+    found: Bunch, n_pairs: int = 10, by: Literal["log_likelihood_ratio", "pmi", "npmi"] = "log_likelihood_ratio"
+) -> list[tuple[Any, Any]]:
     """Names of the pairs that are associated most.
 
     Parameters
@@ -197,13 +211,13 @@ def _incidence(Z, name, min_count):
         held = set().union(*samples)
         if any(element != element for element in held):
             raise ValueError(f"{name} holds NaN: leave what is missing out of the sample.")
-        names = sorted(held, key=lambda element: (type(element).__name__, element))
-        column = {element: j for j, element in enumerate(names)}
+        ordered = sorted(held, key=lambda element: (type(element).__name__, element))
+        column = {element: j for j, element in enumerate(ordered)}
         columns = [sorted(column[z] for z in sample) for sample in samples]
         ends = np.cumsum([0, *map(len, columns)])
         flat = np.array([j for row in columns for j in row], dtype=np.int64)
-        table = sp.csr_matrix((np.ones(len(flat), dtype=np.int64), flat, ends), shape=(len(samples), len(names)))
-        names = np.fromiter(names, dtype=object, count=len(names))
+        table = sp.csr_matrix((np.ones(len(flat), dtype=np.int64), flat, ends), shape=(len(samples), len(ordered)))
+        names = np.fromiter(ordered, dtype=object, count=len(ordered))
     counts = np.asarray(table.sum(axis=0)).ravel()
     kept = np.flatnonzero(counts >= min_count)
     if not len(kept):

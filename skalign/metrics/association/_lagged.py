@@ -10,13 +10,16 @@ from sklearn.utils import Bunch, check_random_state
 
 from ..._backend import svd, to_numpy
 from ..._input import as_view
+from ..._typing import ArrayLike, Seed
 from .._ranking import check_count
 from ..representation._input import check_equal_rows, check_side
 
 _LEAST_PIVOT = 1e-10
 
 
-def lagged_alignment(x, y, max_lag, *, n_permutations=200, random_state=None):
+def lagged_alignment(
+    x: ArrayLike, y: ArrayLike, max_lag: int, *, n_permutations: int = 200, random_state: Seed = None
+) -> Bunch:
     r"""Correlation of two signals at every delay, the best delay, and whether it is more than chance.
 
     Parameters

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from ..._typing import ArrayLike, Metric, Seed
 from ._input import check_count
 from ._prepared import check_sides, prepare, score_matrix
 
 
 def permutation_calibrate(
-    metric,
-    X,
-    Y,
+    metric: Metric,
+    X: ArrayLike,
+    Y: ArrayLike,
     /,
-    n_permutations=200,
-    aggregate=None,
-    baseline=None,
-    random_state=None,
+    n_permutations: int = 200,
+    aggregate: Callable[..., Any] | None = None,
+    baseline: Any = None,
+    random_state: Seed = None,
     *,
-    alpha=0.05,
-    maximum=1.0,
-    **options,
-):
+    alpha: float = 0.05,
+    maximum: float = 1.0,
+    **options: Any,
+) -> Bunch:
     """An alignment score, its distribution when samples are paired at random, and the part of it that is not chance.
 
     Scores have floors that depend on the number of samples, the widths and the neighbours, and a best pair of layers

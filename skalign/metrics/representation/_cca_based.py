@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.model_selection import KFold
 
 from ..._backend import astype, eigh, namespace, svd, to_numpy
+from ..._typing import ArrayLike, Score, Seed
 from ..similarity import batches
 from ._input import ROWS, check_chunk_size, check_count, check_pair, report
 
 
-def svcca(X, Y, *, variance=0.99, n_components=None, cv=5, random_state=0, chunk_size=None, return_details=False):
+def svcca(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    variance: float = 0.99,
+    n_components: int | None = None,
+    cv: Any = 5,
+    random_state: Seed = 0,
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Mean canonical correlation of the leading principal components, on samples that were not fitted.
 
     Invariant to all invertible linear maps up to what the principal components leave out. In-sample, this score is
@@ -64,7 +76,17 @@ def svcca(X, Y, *, variance=0.99, n_components=None, cv=5, random_state=0, chunk
     return _held_out_cca(X, Y, variance, n_components, cv, random_state, chunk_size, return_details, weighted=False)
 
 
-def pwcca(X, Y, *, variance=0.99, n_components=None, cv=5, random_state=0, chunk_size=None, return_details=False):
+def pwcca(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    variance: float = 0.99,
+    n_components: int | None = None,
+    cv: Any = 5,
+    random_state: Seed = 0,
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Canonical correlations weighted by how much of X each canonical variate accounts for, held out.
 
     Like `svcca`, but directions that carry little of X count for little. Not symmetric in X and Y.
@@ -103,8 +125,16 @@ def pwcca(X, Y, *, variance=0.99, n_components=None, cv=5, random_state=0, chunk
 
 
 def linear_predictivity(
-    X, Y, *, alphas=None, statistic="r2", cv=5, random_state=0, chunk_size=None, return_details=False
-):
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    alphas: ArrayLike | None = None,
+    statistic: Literal["r2", "pearson"] = "r2",
+    cv: Any = 5,
+    random_state: Seed = 0,
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """How well a ridge regression from X predicts Y on samples that were not fitted. Not symmetric.
 
     The usual score of models of the brain: X are the features of a model, Y what was recorded.
@@ -180,7 +210,7 @@ def linear_predictivity(
 
 
 def _score(X, Y, centre_x, centre_y, weights, test, chunk_size, statistic):
-    sums = 0.0
+    sums: Any = 0.0
     blocks = zip(_blocks(X, centre_x, test, chunk_size, Y.shape[1]), _blocks(Y, centre_y, test, chunk_size, X.shape[1]))
     for A, B in blocks:
         P = A @ weights

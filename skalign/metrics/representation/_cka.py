@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
+from ..._typing import ArrayLike, Metric, Score
 from ..similarity import batches
 from ._input import check_chunk_size, check_count, check_pair, report, two_of
 from ._kernels import Kernel, check_kernel, default_gamma, feature_sums, kernel_sums
@@ -12,17 +15,17 @@ SOLVERS = ("auto", "features", "gram")
 
 
 def cka(
-    X,
-    Y,
+    X: ArrayLike,
+    Y: ArrayLike,
     *,
-    kernel="linear",
-    debiased=True,
-    gamma=None,
-    solver="auto",
-    batch_size=None,
-    chunk_size=None,
-    return_details=False,
-):
+    kernel: Metric | tuple[Metric, Metric] = "linear",
+    debiased: bool = True,
+    gamma: float | None = None,
+    solver: Literal["auto", "features", "gram"] = "auto",
+    batch_size: int | None = None,
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Centred kernel alignment: the correlation of two kernels over the same samples.
 
     The usual choice for comparing layers of networks. 1 for representations that are equal up to rotation and scale;

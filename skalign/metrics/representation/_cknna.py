@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from ..._backend import namespace
+from ..._typing import ArrayLike, Metric, Score
 from ._input import TIE, check_chunk_size, check_neighbors, check_pair, report, two_of
 from ._kernels import Kernel, check_kernel
 from ._neighbors import Cosines, nearest_by
 
 
-def cknna(X, Y, *, k=10, kernel="cosine", chunk_size=None, return_details=False):
+def cknna(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    k: int = 10,
+    kernel: Metric | tuple[Metric, Metric] = "cosine",
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """CKA of the kernels where both agree on who is near: between `mutual_knn` and debiased `cka`.
 
     Parameters

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy.stats import gamma as gamma_distribution
 from sklearn.utils import Bunch, check_random_state
 
 from ..._backend import to_numpy
+from ..._typing import ArrayLike, Metric, Score, Seed
 from ..similarity import batches
 from ._input import CHUNK, check_chunk_size, check_count, check_pair, report, two_of
 from ._kernels import Kernel, check_kernel, cross_sums, kernel_sums, row_squares
 from ._permuting import DenseProduct
 
 
-def hsic(X, Y, *, kernel="rbf", debiased=True, gamma=None, chunk_size=None, return_details=False):
+def hsic(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    kernel: Metric | tuple[Metric, Metric] = "rbf",
+    debiased: bool = True,
+    gamma: float | None = None,
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Hilbert-Schmidt independence criterion: how far two sets of features are from independent.
 
     0 on average for independent samples and, with "rbf", above 0 for any dependence given enough samples. Its size
@@ -70,8 +82,16 @@ def hsic(X, Y, *, kernel="rbf", debiased=True, gamma=None, chunk_size=None, retu
 
 
 def hsic_test(
-    X, Y, *, kernel="rbf", gamma=None, method="permutation", n_permutations=1000, random_state=None, chunk_size=None
-):
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    kernel: Metric | tuple[Metric, Metric] = "rbf",
+    gamma: float | None = None,
+    method: Literal["permutation", "gamma"] = "permutation",
+    n_permutations: int = 1000,
+    random_state: Seed = None,
+    chunk_size: int | None = None,
+) -> Bunch:
     """Test whether two sets of features are independent.
 
     Parameters

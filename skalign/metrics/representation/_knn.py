@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..._typing import ArrayLike, Metric, Score
 from ..similarity import batches
 from ._input import check_chunk_size, check_neighbors, check_pair, report, two_of
 from ._neighbors import check_metric, find_neighbors
 
 
-def mutual_knn(X, Y, *, k=10, metric="cosine", chunk_size=None, return_details=False):
+def mutual_knn(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    k: int = 10,
+    metric: Metric | tuple[Metric, Metric] = "cosine",
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Share of the k nearest neighbours of a sample that two representations have in common.
 
     The measure of the Platonic Representation Hypothesis [1]_. It asks for local geometry alone, and so finds alignment
@@ -71,7 +80,15 @@ def mutual_knn(X, Y, *, k=10, metric="cosine", chunk_size=None, return_details=F
     return report(both.sum() / (n * k), return_details, n, k=k, chance=k / (n - 1), per_sample=per_sample)
 
 
-def cycle_knn(X, Y, *, k=10, metric="cosine", chunk_size=None, return_details=False):
+def cycle_knn(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    k: int = 10,
+    metric: Metric | tuple[Metric, Metric] = "cosine",
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Share of samples that come back to themselves: by a neighbour in Y and a neighbour of that one in X.
 
     The most lenient of the neighbour scores, one way back among k * k is enough. Not symmetric in X and Y.
@@ -115,7 +132,15 @@ def cycle_knn(X, Y, *, k=10, metric="cosine", chunk_size=None, return_details=Fa
     return report(per_sample.mean(), return_details, A.n_samples, k=k, per_sample=per_sample)
 
 
-def edit_distance_knn(X, Y, *, k=10, metric="cosine", chunk_size=None, return_details=False):
+def edit_distance_knn(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    k: int = 10,
+    metric: Metric | tuple[Metric, Metric] = "cosine",
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Likeness of the ordered lists of neighbours: 1 - edit distance / k, averaged over samples.
 
     Stricter than `mutual_knn`, for the neighbours must also come in the same order.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations_with_replacement, permutations
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from ..._typing import ArrayLike, Metric, Seed
 from ._calibration import calibrated_score, check_calibration
 from ._input import check_count
 from ._prepared import SYMMETRIC, check_sides, prepare
 
 
 def layerwise_alignment(
-    models, score="mutual_knn", *, aggregate=max, n_permutations=200, random_state=None, alpha=0.05, maximum=1.0,
-    **options,
-):  # fmt: skip
+    models: Mapping[str, Sequence[ArrayLike]], score: Metric = "mutual_knn", *, aggregate: Callable[..., Any] = max,
+    n_permutations: int = 200, random_state: Seed = None, alpha: float = 0.05, maximum: float = 1.0,
+    **options: Any,
+) -> dict[tuple[str, str], Bunch]:  # fmt: skip
     """Alignment of the layers of models, for every pair of models, calibrated for the choice of the best layers.
 
     Parameters
@@ -72,8 +76,9 @@ def layerwise_alignment(
 
 
 def alignment_matrix(
-    embeddings, score="mutual_knn", *, n_permutations=200, random_state=None, alpha=0.05, maximum=1.0, **options
-):
+    embeddings: Mapping[str, ArrayLike], score: Metric = "mutual_knn", *, n_permutations: int = 200,
+    random_state: Seed = None, alpha: float = 0.05, maximum: float = 1.0, **options: Any,
+) -> Bunch:  # fmt: skip
     """Alignment of every pair of embeddings, each calibrated against random pairings.
 
     Parameters

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..._backend import astype, is_numpy, namespace, svd
+from ..._typing import ArrayLike, Score
 from ..similarity import batches
 from ._input import ROWS, check_chunk_size, check_pair, check_side, report
 from ._kernels import centred_rows, mean_row
 
 
-def procrustes_similarity(X, Y, *, chunk_size=None, return_details=False):
+def procrustes_similarity(
+    X: ArrayLike, Y: ArrayLike, *, chunk_size: int | None = None, return_details: bool = False
+) -> Score:
     """Cosine between two representations after the rotation that makes it largest.
 
     1 for representations that are equal up to rotation, reflection, shift and scale; its arc cosine is a metric [1]_.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy.spatial.distance import num_obs_y, squareform
 
 from ..._backend import astype, is_numpy, is_tensor, namespace, to_numpy
+from ..._typing import ArrayLike, Metric, Score
 from ..similarity import _squared_distances, _torch_distances, batches, unit_rows
 from ._input import CHUNK, TIE, check_chunk_size, check_pair, check_side, report, two_of
 
@@ -13,7 +16,15 @@ METRICS = ("correlation", "cosine", "euclidean", "sqeuclidean", "precomputed")
 COMPARISONS = ("pearson", "spearman", "cosine")
 
 
-def rsa(X, Y, *, metric="correlation", compare="spearman", chunk_size=None, return_details=False):
+def rsa(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    metric: Metric | tuple[Metric, Metric] = "correlation",
+    compare: Literal["pearson", "spearman", "cosine"] = "spearman",
+    chunk_size: int | None = None,
+    return_details: bool = False,
+) -> Score:
     """Correlation of the dissimilarities of all pairs of samples in one representation with those in the other.
 
     The comparison of neuroscience, for measurements that share nothing but the stimuli: cells, voxels, judgements,

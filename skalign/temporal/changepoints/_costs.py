@@ -10,9 +10,13 @@ Here are those that compare frames with their mean, in some space; others are in
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator
+
+from ..._typing import ArrayLike, Self
 
 # The same numbers as in the kernels, which are not imported here: numba takes long.
 QUADRATIC, NORMAL, ABSOLUTE, REGRESSION, LINE, GRAM, STREAMED = 0, 1, 2, 3, 4, 5, 6
@@ -56,7 +60,7 @@ class Cost(BaseEstimator):
 
     min_size = 1
 
-    def fit(self, signal):
+    def fit(self, signal: ArrayLike) -> Self:
         """Prepare for a signal.
 
         Parameters
@@ -75,7 +79,7 @@ class Cost(BaseEstimator):
         self._fit(signal)
         return self
 
-    def error(self, start, end):
+    def error(self, start: int, end: int) -> float:
         """Cost of one segment.
 
         Parameters
@@ -94,7 +98,7 @@ class Cost(BaseEstimator):
         return float(segment_error(self.data_, start, end))
 
     @property
-    def unit_(self):
+    def unit_(self) -> float:
         """What one parameter too many saves in pure noise: the unit of the rules of penalties."""
         return self.error(0, self.n_frames_) / (self.n_frames_ * self.n_channels_)
 
@@ -134,7 +138,7 @@ class MahalanobisCost(Cost):
 
     min_size = 2
 
-    def __init__(self, metric=None):
+    def __init__(self, metric: ArrayLike | None = None) -> None:
         self.metric = metric
 
     def _fit(self, signal):
@@ -193,7 +197,7 @@ class RbfCost(Cost):
        JMLR 20(162), 2019.
     """
 
-    def __init__(self, gamma=None):
+    def __init__(self, gamma: float | None = None) -> None:
         self.gamma = gamma
 
     def _fit(self, signal):
@@ -210,7 +214,7 @@ class RbfCost(Cost):
         self._gram = None
 
     @property
-    def data_(self):
+    def data_(self) -> tuple[Any, ...]:
         """The kernel, summed in both directions."""
         if self._gram is None:
             n = len(self.signal_)
@@ -226,12 +230,12 @@ class RbfCost(Cost):
         return self._gram
 
     @property
-    def streamed_(self):
+    def streamed_(self) -> tuple[Any, ...]:
         """The signal and room for running sums of the kernel."""
         return pack(STREAMED, self.signal_, np.zeros((len(self.signal_) + 1, 1)), constant=self.gamma_)
 
     @property
-    def unit_(self):
+    def unit_(self) -> float:
         """Variance in feature space, of at most 2000 frames spread over the signal."""
         some = self.signal_[:: -(-self.n_frames_ // 2000)]
         return 1.0 - np.exp(-self.gamma_ * _squared_distances(some)).mean()

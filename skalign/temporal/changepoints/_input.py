@@ -30,7 +30,8 @@ def as_signals(X, label="", owner="ChangepointSegmenter", *, min_frames=1, n_cha
     """
     signals = check_sequences(X, label, owner)
     lengths = signals.lengths
-    if signals.univariate and signals.stacked and lengths[0] < 2:
+    table = signals.univariate and signals.stacked
+    if table and lengths[0] < 2:
         raise ValueError(
             f"{label}1 feature(s) (shape={tuple(X.shape)}) while a minimum of 2 is required: every row of a table is a "
             "series. One series of many frames is [x], one signal of several channels [a]."
@@ -42,6 +43,7 @@ def as_signals(X, label="", owner="ChangepointSegmenter", *, min_frames=1, n_cha
         raise ValueError(
             f"{label}sequence {i} has {lengths[i]} frame(s) (of shape={signals[i].shape}), too few to be cut: segments "
             f"of at least {min_frames // 2} frames need {min_frames}. Lower min_size, or leave it out."
+            + (" Every row of a table is a series; one signal of several channels is [a]." if table else "")
         )
     return signals
 

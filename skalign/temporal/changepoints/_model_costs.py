@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class L1Cost(Cost):
     """
 
     @property
-    def unit_(self):
+    def unit_(self) -> float:
         """In Gaussian noise a median too many saves pi / 4 of the mean distance to it."""
         return np.pi / 4 * super().unit_
 
@@ -73,11 +74,11 @@ class LinearCost(Cost):
 
     min_size = 2
 
-    def __init__(self, covariates="time"):
+    def __init__(self, covariates: Literal["time", "channels"] = "time") -> None:
         self.covariates = covariates
 
     @property
-    def unit_(self):
+    def unit_(self) -> float:
         """Mean squared residual of the whole signal."""
         return self.error(0, self.n_frames_) / (self.n_frames_ * self._n_responses)
 
@@ -118,11 +119,11 @@ class AutoregressiveCost(Cost):
         the first `order` are taken to equal the first ones.
     """
 
-    def __init__(self, order=4):
+    def __init__(self, order: int = 4) -> None:
         self.order = order
 
     @property
-    def min_size(self):
+    def min_size(self) -> int:  # type: ignore[override]
         """Fewer frames than coefficients are always predicted exactly."""
         return max(5, self.order + 1)
 

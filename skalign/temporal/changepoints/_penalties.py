@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,7 +83,9 @@ def check_range(low, high):
         raise ValueError(f"the range of penalties has to be 0 <= low <= high, got {low} and {high}.")
 
 
-def penalty_path(cost, n, low, high, *, min_size=1, jump=1):
+def penalty_path(
+    cost: Any, n: int, low: float, high: float, *, min_size: int = 1, jump: int = 1
+) -> list[PathSegmentation]:
     """All segmentations that are the best for a penalty between `low` and `high` (CROPS [1]_).
 
     Parameters
@@ -108,7 +110,7 @@ def penalty_path(cost, n, low, high, *, min_size=1, jump=1):
        penalties", Journal of Computational and Graphical Statistics 26(1), 2017.
     """
     check_range(low, high)
-    found = {}
+    found: dict[int, tuple[float, np.ndarray]] = {}
 
     def run(penalty):
         cps = search_changepoints(cost, n, penalty=penalty, min_size=min_size, jump=jump)
@@ -124,7 +126,8 @@ def penalty_path(cost, n, low, high, *, min_size=1, jump=1):
             between = run(max((found[few][0] - found[many][0]) / (many - few), 0.0))
             if few < between < many:
                 intervals += [(many, between), (between, few)]
-    hull = []  # of cost over number, from many change points to few: rounding may leave points a little above it
+    # Of cost over number, from many change points to few; rounding may leave points a little above it.
+    hull: list[int] = []
     for k in sorted(found, reverse=True):
         while hull and found[k][0] <= found[hull[-1]][0]:
             hull.pop()

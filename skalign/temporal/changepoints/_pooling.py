@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def as_poolings(pooling):
     given = [pooling] if isinstance(pooling, str) or callable(pooling) else list(pooling)
     if not given:
         raise ValueError("pooling names nothing to pool segments by.")
-    functions = {}
+    functions: dict[str, Any] = {}
     for entry in given:
         if callable(entry):
             name = getattr(entry, "__name__", type(entry).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -53,13 +54,20 @@ class ProfileCost(BaseEstimator):
     (1,)
     """
 
-    def __init__(self, width="suss", *, n_neighbors=3, p_value=1e-15, margin=5.0):
+    def __init__(
+        self,
+        width: int | Literal["suss", "fourier", "autocorrelation"] = "suss",
+        *,
+        n_neighbors: int = 3,
+        p_value: float = 1e-15,
+        margin: float = 5.0,
+    ) -> None:
         self.width = width
         self.n_neighbors = n_neighbors
         self.p_value = p_value
         self.margin = margin
 
-    def find(self, signal, n_changepoints=None, min_size=1):
+    def find(self, signal: np.ndarray, n_changepoints: int | None = None, min_size: int = 1) -> np.ndarray:
         """Change points of one signal.
 
         Parameters
@@ -82,7 +90,8 @@ class ProfileCost(BaseEstimator):
         margin = max(int(self.margin * width), min_size, width + self.n_neighbors)
         threshold = norm.isf(self.p_value / 2) if n_changepoints is None else -np.inf
         limit = n if n_changepoints is None else n_changepoints
-        found, queue = [], []
+        found: list[int] = []
+        queue: list[Any] = []
         self._consider(signal, 0, n, width, margin, threshold, queue)
         while queue and len(found) < limit:
             _, split, start, end = heapq.heappop(queue)
@@ -102,7 +111,7 @@ class ProfileCost(BaseEstimator):
         if scores[split] > -np.inf and abs(statistics[split]) >= threshold:
             heapq.heappush(queue, (-scores[split], start + split, start, end))
 
-    def check(self):
+    def check(self) -> None:
         """Raise ValueError for parameters that mean nothing."""
         if isinstance(self.width, str):
             if self.width not in WIDTHS:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from types import FunctionType
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,8 +16,10 @@ _EXACT = ("pelt", "optimal", "kernel")
 
 
 def search_changepoints(
-    cost, n, search="pelt", *, penalty=0.0, length_weight=0.0, n_changepoints=None, min_size=1, jump=1, width=100
-):  # fmt: skip
+    cost: Any, n: int, search: Literal["pelt", "optimal", "binseg", "bottomup", "window", "kernel"] = "pelt", *,
+    penalty: float = 0.0, length_weight: float = 0.0, n_changepoints: int | None = None, min_size: int = 1,
+    jump: int = 1, width: int = 100,
+) -> np.ndarray:  # fmt: skip
     """Change points of a signal that a cost was fitted to.
 
     Parameters
@@ -58,8 +62,24 @@ def search_changepoints(
     return run[search](data, n, number, penalty, length_weight, min_size, jump)
 
 
-def segmentation_cost(cost, changepoints, n, length_weight=0.0):
-    """Summed cost of a segmentation, without the penalty per change point."""
+def segmentation_cost(cost: Any, changepoints: Iterable[int], n: int, length_weight: float = 0.0) -> float:
+    """Summed cost of a segmentation, without the penalty per change point.
+
+    Parameters
+    ----------
+    cost : cost object
+        Fitted. Costs of this package run compiled, others in Python.
+    changepoints : sequence of int
+        First frames of new segments, in order; without 0 and `n`.
+    n : int
+        Number of frames.
+    length_weight : float, default=0.0
+        Times log(length / n), added to the cost of every segment.
+
+    Returns
+    -------
+    float
+    """
     run, data = _compiled_or_python(cost)
     length_weight = float(length_weight)
     bounds = [0, *(int(t) for t in changepoints), n]
@@ -139,7 +159,7 @@ def _window(run, data, n, penalty, length_weight, n_changepoints, min_size, jump
         near = gains[max(t - half, 0) : t + half + 1]
         if gains[t] >= near.max() and gains[t] > gains[t - half : t].max(initial=-np.inf):  # the first of equals
             peaks.append(t)
-    found = []
+    found: list[int] = []
     for t in sorted(peaks, key=lambda t: -gains[t]):
         if n_changepoints is not None:
             if len(found) == n_changepoints:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..._backend import is_tensor, like
+from ..._typing import Array, ArrayLike, Rows, Self
 from ...base import OutputMixin, wrap_output
 from ._collections import CollectionsMixin, in_the_form_given
 from ._cutting import check_cost, check_parameters, cut_signal, is_profile, path_of_signal
@@ -104,19 +106,11 @@ default="l2"
     """
 
     def __init__(
-        self,
-        cost="l2",
-        search="pelt",
-        penalty="auto",
-        *,
-        penalty_scale=1.0,
-        n_changepoints=None,
-        min_size=2,
-        jump=1,
-        standardize=True,
-        pooling="mean",
-        window=100,
-    ):
+        self, cost: Any = "l2", search: Literal["pelt", "optimal", "binseg", "bottomup", "window", "kernel"] = "pelt",
+        penalty: float | Literal["auto", "bic", "mbic"] = "auto", *, penalty_scale: float | Literal["learn"] = 1.0,
+        n_changepoints: int | None = None, min_size: int = 2, jump: int = 1, standardize: bool = True,
+        pooling: Any = "mean", window: int = 100,
+    ) -> None:  # fmt: skip
         self.cost = cost
         self.search = search
         self.penalty = penalty
@@ -128,7 +122,7 @@ default="l2"
         self.pooling = pooling
         self.window = window
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: Rows | None = None) -> Self:
         """Check the parameters and the signals; with ``penalty_scale="learn"``, learn the scale of the penalty.
 
         Parameters
@@ -171,7 +165,7 @@ default="l2"
                 lambda i, scale: self._cut(signals[i], scale), check_annotations(y, signals.lengths), signals.lengths
             )
         for name in ("_streams", "penalty_learning_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         self._layouts = layouts
         self.n_features_in_ = layouts[None][0] if None in layouts else len(layouts)
         self.penalty_scale_ = scale if learning else float(self.penalty_scale)
@@ -179,7 +173,7 @@ default="l2"
             self.penalty_learning_ = report
         return self
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """Change points of every series.
 
         Parameters
@@ -194,13 +188,13 @@ default="l2"
         """
         return self._each(X, self._cuts)
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X: Rows, y: Rows | None = None) -> Array:
         """Fit, and give the change points of the same series."""
         opened = self._open_to_fit(X)  # looked at once: that takes as long as a small search
         self._fit_opened(opened, y)
         return in_the_form_given({name: self._cuts(signals) for name, signals in opened.items()})
 
-    def predict_labels(self, X):
+    def predict_labels(self, X: Rows) -> Array:
         """The number of its segment for every frame.
 
         Parameters
@@ -220,7 +214,7 @@ default="l2"
 
         return self._each(X, labels)
 
-    def segments(self, X):
+    def segments(self, X: Rows) -> Array:
         """The parts of every series, as they were given.
 
         Parameters
@@ -241,7 +235,7 @@ default="l2"
 
         return self._each(X, parts)
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """One row of pooled features per segment: a bag of elements per series.
 
         Parameters
@@ -275,7 +269,7 @@ default="l2"
             bags.append(like(bag, original) if is_tensor(original) else bag)
         return bags
 
-    def score(self, X, y=None):
+    def score(self, X: Rows, y: Rows | None = None) -> float:
         """Mean covering of the annotated segments by the predicted ones (see `skalign.metrics.covering`).
 
         Comparable across every parameter but a change of the series themselves.
@@ -302,7 +296,7 @@ default="l2"
         scores = self._each(X, cover)
         return float(np.mean(list(scores.values()))) if isinstance(scores, dict) else scores
 
-    def penalty_path(self, X, low, high):
+    def penalty_path(self, X: Rows, low: float, high: float) -> Array:
         """Every segmentation that is the best for a penalty in a range, by PELT whatever `search` is.
 
         Parameters
@@ -322,7 +316,7 @@ default="l2"
         settings = {name: getattr(self, name) for name in ("cost", "min_size", "jump", "standardize")}
         return self._each(X, lambda signals: [path_of_signal(s, low, high, **settings) for s in signals])
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names such as ``mean0``, ``mean1``, ``std0``; with the view before them after a fit on Views.
 
         Parameters

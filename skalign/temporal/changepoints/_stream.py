@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ..._typing import Rows, Self
 from ._costs import QUADRATIC, L2Cost, pack
 from ._cutting import check_magnitude, shortest_segment
 from ._input import as_signals
@@ -82,7 +85,7 @@ class _Whole:
 class StreamMixin:
     """`partial_fit`, and the change points so far."""
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Rows, y: Any = None) -> Self:
         """Go on with the next frames of streams; `change_points_` is then that of a batch run on all frames so far.
 
         For the cost "l2", exact searches and a penalty (`n_changepoints` None). Memory grows with the stream. With a
@@ -121,7 +124,7 @@ class StreamMixin:
         return self
 
     @property
-    def change_points_(self):
+    def change_points_(self) -> list[np.ndarray]:
         """Of the streams so far, after `partial_fit`."""
         if getattr(self, "_streams", None) is None:
             raise AttributeError("change_points_ is there after partial_fit; predict gives those of any collection.")
