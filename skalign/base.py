@@ -47,6 +47,8 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         elif isinstance(y, Views):
             raise TypeError("The second argument is Views and the first is not: call fit(views).")
         else:
+            if not reset:
+                self._need_two_arrays("score", both=True)  # `score` alone opens the door again
             views = Views(dict(zip(ARRAY_NAMES, (with_rows(X), as_view(y, warn=reset)))))
         if reset:
             self._two_arrays = not isinstance(X, Views)
@@ -201,8 +203,6 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
             raise ValueError(f"score compares views of the same rows, but there is only {views.names}.")
         if len(views) < 2:
             raise ValueError(f"score needs at least 2 samples to compare, got n_samples={len(views)}.")
-        if views is not X:
-            self._need_two_arrays("score", both=True)
         encoders = {name: self._encoder(name) for name in views.names}
         return {name: encoders[name]._encode(encoders[name].check(view)) for name, view in views.items()}
 

@@ -133,7 +133,7 @@ class Views(RowTable):
         if not isinstance(tables, Mapping):
             raise TypeError(f"Views.join takes a dict of tables by view name, not a {type(tables).__name__}.")
         if isinstance(on, list):
-            raise TypeError(f"Views.join matches by one key: make one column of {on}, a string or a tuple in every row.")
+            raise TypeError(f"Views.join matches by one key: make {on} one column, of tuples say.")
         keyed = {}
         for name, table in tables.items():
             table = table if table.index.name == on else _index_by(table, on, name)
