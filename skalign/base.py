@@ -47,8 +47,6 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         elif isinstance(y, Views):
             raise TypeError("The second argument is Views and the first is not: call fit(views).")
         else:
-            if not reset:
-                self._need_two_arrays("score", both=True)  # `score` alone opens the door again
             views = Views(dict(zip(ARRAY_NAMES, (with_rows(X), as_view(y, warn=reset)))))
         if reset:
             self._two_arrays = not isinstance(X, Views)
@@ -195,14 +193,21 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
 
         return pairwise_similarity(A, B, self._compared_by if function is None else function)
 
-    def _embed_to_score(self, X, y):
-        """Where rows of two views or more, from either door, lie in the shared space; by view."""
+    def _open_to_score(self, X, y):
+        """Two views or more from either door; that of two arrays was to be the door of the fit."""
         check_is_fitted(self, "encoders_")
         views = self._open(X, y, reset=False)
+        if views is not X:
+            self._need_two_arrays("score", both=True)
         if len(views.names) < 2:
             raise ValueError(f"score compares views of the same rows, but there is only {views.names}.")
         if len(views) < 2:
             raise ValueError(f"score needs at least 2 samples to compare, got n_samples={len(views)}.")
+        return views
+
+    def _embed_to_score(self, X, y):
+        """Where rows of two views or more, from either door, lie in the shared space; by view."""
+        views = self._open_to_score(X, y)
         encoders = {name: self._encoder(name) for name in views.names}
         return {name: encoders[name]._encode(encoders[name].check(view)) for name, view in views.items()}
 

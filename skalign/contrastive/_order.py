@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from .._backend import is_tensor, like
 from .._net_aligner import NetAlignerMixin
@@ -304,8 +303,7 @@ class OrderAligner(OrderTrainingMixin, NetAlignerMixin, BaseEstimator, auto_wrap
 
         from ._order_objective import RelatedRows
 
-        check_is_fitted(self, "encoders_")
-        given = self._open(X, y, reset=False)
+        given = self._open_to_score(X, y)
         embeddings = self._embed_to_score(given, None)
         names = [name for name in self.encoders_ if name in embeddings]  # from specific to general
         encoders = {name: self.encoders_[name] for name in names}

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from .._backend import astype, float_dtype, like, namespace, resolve_device, to_device, to_numpy
 from .._typing import ArrayLike, Device, Rows, Self
@@ -242,12 +241,7 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         float
             At most 1; 0 where the reference is constant on these rows.
         """
-        check_is_fitted(self, "encoders_")
-        views = self._open(X, y, reset=False)
-        if len(views.names) < 2:
-            raise ValueError(f"score compares views of the same rows, but there is only {views.names}.")
-        if len(views) < 2:
-            raise ValueError(f"score needs at least 2 samples, got n_samples={len(views)}.")
+        views = self._open_to_score(X, y)
         names = [name for name in self.encoders_ if name in views]
         points, left_out, total, size = [], [], [], 0.0
         for name in [*names, *(name for name in views.names if name not in names)]:

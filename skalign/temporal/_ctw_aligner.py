@@ -49,7 +49,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
     max_iter : int, default=50
         Largest number of turns from each start.
     sampling_rate : float, default=None
-        Samples a second: `score` with correspondences is then in seconds, else in samples.
+        Samples a second of the second view: `score` with correspondences is then in seconds, else in samples.
     n_jobs : int, default=None
         Threads over pairs. None means 1, -1 all processors.
 

@@ -61,7 +61,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
     tol : float, default=1e-5
         The template is learned when its mean cost falls by less than this part.
     sampling_rate : float, default=None
-        Samples a second: `score` with correspondences is then in seconds, else in samples.
+        Samples a second of the second view: `score` with correspondences is then in seconds, else in samples.
     n_jobs : int, default=None
         Threads over pairs. None means 1, -1 all processors.
 

@@ -109,7 +109,7 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
                 some = n_rows(X[source]) > 0  # a fold may hold rows of the target alone
                 return X.replace(**{source: self._carried(X[source]) if some else np.empty((0, self._n_features_out))})
             return Views({name: self._carried(view) if name == source else view for name, view in X.items()})
-        self._need_two_arrays("transform")
+        self._need_two_arrays("transform", both=y is not None)
         mapped = self._carried(X)
         return mapped if y is None else (mapped, self._check_side(1, as_view(y)))
 
@@ -121,14 +121,15 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
     def _carried(self, rows):
         return wrap_output(self, self._carry(self._check_side(0, rows)), rows, self.get_feature_names_out)
 
-    def _need_two_arrays(self, what):
+    def _need_two_arrays(self, what, both=False):
         if self._door == "costs":
             raise ValueError(f"{what} needs the rows of the target; precomputed costs have none.")
         if self._door != "arrays":
-            kind, source = "Domains" if self._door == "domains" else "Views", next(iter(self._sides))
+            kind, (source, target) = "Domains" if self._door == "domains" else "Views", self._sides
+            rows = f"{source}=X, {target}=Y" if both else f"{source}=X"
             raise ValueError(
                 f"{type(self).__name__} was fitted on {kind}, {list(self._sides)}: it cannot tell which one a plain "
-                f"array is. Call {what}({kind}({source}=X))."
+                f"array is. Call {what}({kind}({rows}))."
             )
 
     def fit_transform(self, X: Rows, y: Rows | None = None, **fit_params: Any) -> Array:

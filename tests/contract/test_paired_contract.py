@@ -92,6 +92,9 @@ def test_plain_array_needs_a_fit_on_arrays(aligner, data):
     for method in (aligner.transform, aligner.inverse_transform):
         with pytest.raises(ValueError, match=r"Views\(text=X\).*encoders_\['text'\]"):
             method(X)
+    for method in (aligner.transform, aligner.similarity, aligner.score):
+        with pytest.raises(ValueError, match=r"Call \w+\(Views\(image=X, text=Y\)\)\.$"):
+            method(X, Y)
 
 
 def test_one_view_is_enough_at_transform(aligner, data):

@@ -435,6 +435,7 @@ def test_costs_that_are_none():
         ([1.0, 2.0], "single values"),
         (np.zeros((2, 2, 2, 2)), "Reshape"),
         (np.zeros((50, 1)), "every row of a table is a series"),
+        (np.zeros((50, 3)), r"too few to be cut.*one signal of several channels is \[a\]"),
         ([np.zeros((5, 0))], "0 feature"),
         ("signal", "collection"),
         (["abc", "def"], "single values"),

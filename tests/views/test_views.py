@@ -327,5 +327,9 @@ def test_join_refuses_a_table_without_the_key():
 def test_join_refuses_tables_with_nothing_in_common():
     with pytest.raises(ValueError, match=r"No value of 'id' occurs in all of the tables \['left', 'right'\]"):
         Views.join({"left": LEFT, "right": RIGHT.iloc[[1]]}, on="id")
+    with pytest.raises(ValueError, match=r"No value of 'id'.* Its types differ: {'left': '\w+', 'right': 'int64'}"):
+        Views.join({"left": LEFT, "right": RIGHT.assign(id=range(len(RIGHT)))}, on="id")
+    with pytest.raises(TypeError, match=r"one key: make \['id', 'name'\] one column"):
+        Views.join({"left": LEFT, "right": RIGHT}, on=["id", "name"])
     with pytest.raises(ValueError, match="at least one table"):
         Views.join({}, on="id")
