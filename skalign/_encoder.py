@@ -156,3 +156,10 @@ class ViewEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return np.asarray([f"{self.owner.lower()}{i}" for i in range(self.n_components_)], dtype=object)
+
+
+class Encoders(dict):
+    """Encoders by view name."""
+
+    def __missing__(self, name):
+        raise KeyError(f"no view is named {name!r}: the views are {list(self)}")

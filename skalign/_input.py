@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
@@ -194,3 +195,8 @@ def _numbers_or_error(y):
         raise ValueError(
             "The second argument of fit(X, Y) is a view and holds no numbers: labels go with Views, fit(views, labels)."
         ) from error
+
+
+def is_whole(value, least):
+    """Whether `value` is a whole number, and no bool, of at least `least`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from ._backend import is_tensor, resolve_device
 from ._bags import elements_of
-from ._input import check_sample_shape
+from ._input import check_sample_shape, is_whole
 from ._net_encoder import StoredNet
 from ._training_options import TrainingOptionsMixin
 from .base import PairedAlignerMixin
@@ -192,14 +192,14 @@ class NetAlignerMixin(TrainingOptionsMixin, PairedAlignerMixin):
         values = {name: getattr(self, name) for name in (*widths, "max_epochs", "n_iter_no_change")}
         for name, value in (values | {"batch_size": self._batch_size()}).items():
             least = 2 if name == "batch_size" else 1
-            if not _is_whole(value, least):
+            if not is_whole(value, least):
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
         bounds = {
             "learning_rate": self.learning_rate > 0 if isinstance(self.learning_rate, Real) else False,
             "weight_decay": self.weight_decay >= 0 if isinstance(self.weight_decay, Real) else False,
             "tol": self.tol >= 0 if isinstance(self.tol, Real) else False,
             "validation_fraction": 0 < self.validation_fraction < 1,
-            "encode_batch_size": self.encode_batch_size is None or _is_whole(self.encode_batch_size, 1),
+            "encode_batch_size": self.encode_batch_size is None or is_whole(self.encode_batch_size, 1),
             "mixed_precision": self.mixed_precision in (True, False, "bf16", "fp16"),
             "gradient_clip": self.gradient_clip is None or self.gradient_clip > 0,
             "early_stopping": self.early_stopping in (True, False, "auto"),
@@ -217,10 +217,6 @@ def require_packages(owner):
     """Raise ImportError, which says what to install, unless nets can be trained."""
     if missing := [name for name in ("torch", "skorch") if find_spec(name) is None]:
         raise ImportError(f"{owner} trains nets and needs {' and '.join(missing)}: pip install 'skalign[deep]'.")
-
-
-def _is_whole(value, least):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
 
 
 def group_numbers(groups, n_rows):

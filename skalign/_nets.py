@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
 from torch import nn
 
 from ._bags import Bags, elements_of, on_elements
+from ._input import is_whole
 
 ENCODERS = ("linear", "mlp", "residual", "identity")
 ACTIVATIONS = {
@@ -242,7 +243,7 @@ def check_architecture(encoder, architecture, label):
             f"{label}encoder must be one of {list(ENCODERS)}, a torch module or a factory, got {encoder!r}."
         )
     sizes = architecture["hidden_layer_sizes"]
-    if not (np.iterable(sizes) and all(isinstance(size, Integral) and size >= 1 for size in sizes)):
+    if not (np.iterable(sizes) and all(is_whole(size, 1) for size in sizes)):
         raise ValueError(f"{label}hidden_layer_sizes must be a tuple of whole numbers of at least 1, got {sizes!r}.")
     activation = architecture["activation"]
     makes = callable(activation) and not isinstance(activation, nn.Module)

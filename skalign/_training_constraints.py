@@ -7,7 +7,7 @@ from os import PathLike
 
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
+WHOLE = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 
@@ -16,12 +16,12 @@ TRAINING_CONSTRAINTS = {
     "learning_rate": [_POSITIVE],
     "learning_rate_schedule": [str, callable],
     "weight_decay": [_NOT_NEGATIVE],
-    "batch_size": [_WHOLE],
-    "encode_batch_size": [_WHOLE, None],
-    "max_epochs": [_WHOLE],
+    "batch_size": [WHOLE],
+    "encode_batch_size": [WHOLE, None],
+    "max_epochs": [WHOLE],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [_WHOLE],
+    "n_iter_no_change": [WHOLE],
     "tol": [_NOT_NEGATIVE],
     "gradient_clip": [_POSITIVE, None],
     "warm_start": ["boolean"],

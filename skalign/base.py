@@ -10,9 +10,11 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._backend import is_tensor
-from ._encoder import OutputMixin, ViewEncoder, wrap_output
+from ._encoder import Encoders, OutputMixin, ViewEncoder, wrap_output
 from ._input import as_view, check_view, with_rows
+from ._lazy import is_lazy
 from ._typing import Array, ArrayLike, Metric, Rows
+from .views import Views
 
 __all__ = ["ARRAY_NAMES", "OutputMixin", "PairedAlignerMixin", "ViewEncoder", "check_view", "wrap_output"]
 
@@ -57,11 +59,12 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         views = self._open(X, y)
         if len(views.names) < 2:
             raise ValueError(f"{type(self).__name__} aligns two views or more; these have only {views.names}.")
-        encoders = {name: encoder(view=name, owner=type(self).__name__) for name in views.names}
+        encoders = Encoders({name: encoder(view=name, owner=type(self).__name__) for name in views.names})
         tables = {name: encoders[name].check(view, reset=True, min_samples=min_samples) for name, view in views.items()}
         tensors = [name for name, table in tables.items() if is_tensor(table)]
         if 0 < len(tensors) < len(tables):
-            raise TypeError(f"The views {tensors} are tensors and the others are not: bring all into one library.")
+            kinds = "Dask arrays" if any(is_lazy(tables[name]) for name in tensors) else "tensors"
+            raise TypeError(f"The views {tensors} are {kinds} and the others are not: bring all into one library.")
         return tables, encoders
 
     def _encoder(self, name):
@@ -94,8 +97,6 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         Views, array of shape (n_samples, n_components), or a pair of arrays
             As the input.
         """
-        from .views import Views
-
         check_is_fitted(self, "encoders_")
         if isinstance(X, Views):
             if y is not None:
@@ -141,8 +142,6 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         -------
         Views, or array of shape (n_samples, n_features)
         """
-        from .views import Views
-
         check_is_fitted(self, "encoders_")
         if isinstance(Z, Views):
             return Views({name: self._encoder(name).inverse_transform(view) for name, view in Z.items()})
@@ -171,8 +170,6 @@ class PairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=No
         -------
         array of shape (n_samples, n_samples_y)
         """
-        from .views import Views
-
         check_is_fitted(self, "encoders_")
         if isinstance(X, Views):
             data = dict(X.items()) | (dict(y.items()) if isinstance(y, Views) else {})

@@ -10,11 +10,12 @@ costs. Both losses work in a buffer of a few rows that stays in the cache. With 
 from __future__ import annotations
 
 import math
-from numbers import Integral
 
 import torch
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
+
+from .._input import is_whole
 
 # Powers of 2 cost a third of powers of e in torch on CPUs, so logits are taken to base 2.
 _LOG2_E = 1 / math.log(2)
@@ -39,7 +40,7 @@ def chunk_rows(chunk_size, n, d):
         return None if n < max(_CHUNKED_FROM, 4 * d) else min(n, max(_FEWEST_ROWS, _CHUNK // n))
     if chunk_size is None:
         return None
-    if isinstance(chunk_size, Integral) and not isinstance(chunk_size, bool) and chunk_size > 0:
+    if is_whole(chunk_size, 1):
         return min(n, chunk_size)
     raise ValueError(f'chunk_size must be "auto", a positive int or None, got {chunk_size!r}.')
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from array_api_compat import device as device_of
@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from .._backend import astype, float_dtype, is_numpy, like, namespace, resident, resolve_device, to_device, to_numpy
+from .._input import is_whole
 from .._typing import Device, Metric, PerViewValue, Rows, Seed, Self
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..correlation._moments import center as center_columns
@@ -263,7 +264,7 @@ class RelativeAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=N
     def _check_parameters(self):
         for name in ("n_anchors", "top_k", "chunk_size"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or value < 1):
+            if value is not None and not is_whole(value, 1):
                 raise ValueError(f"{name} must be None or a whole number of at least 1, got {value!r}.")
         p = self.exponent
         if not isinstance(p, Real) or isinstance(p, bool) or not 0 < p < np.inf:

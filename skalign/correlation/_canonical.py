@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import combinations
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from .._backend import astype, like, namespace, resolve_device, to_device, to_numpy
+from .._input import is_whole
 from .._typing import Rows
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..views._by_view import by_view
@@ -34,7 +35,7 @@ class CanonicalMixin(PairedAlignerMixin):
         """Checked tables of all views and their fresh encoders, by name, after a check of the shared parameters."""
         check_choice("weighting", self.weighting, ("unit", "correlation"))
         k = self.n_components
-        if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
+        if k is not None and not is_whole(k, 1):
             raise ValueError(f"n_components must be None or a whole number of at least 1, got {k!r}.")
         return self._open_tables(X, y, encoder, min_samples)
 

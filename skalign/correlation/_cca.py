@@ -11,7 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import astype, float_dtype, like, namespace, to_numpy
+from .._encoder import Encoders
 from .._typing import Array, ArrayLike, Device, PerViewValue, Rows, Seed, Self
+from ..views import Views
 from ._canonical import CanonicalMixin, check_choice, check_rank
 from ._linear_encoder import LinearEncoder
 from ._linear_solvers import SOLVERS, cross_blocks, sign_of_columns, top_components, whiten
@@ -223,7 +225,7 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
             if self.n_components is not None:
                 check_rank(self.n_components, widths)
             order = list(widths if before is None else self._widths)
-            encoders = {name: encoders[name] for name in order}
+            encoders = Encoders({name: encoders[name] for name in order})
             tables = self._move({name: tables[name] for name in order})
             if any_lazy(tables):
                 moments = moments_of_row_blocks(tables, sample_weight)
@@ -307,8 +309,6 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
         Views, or array of shape (n_samples, n_features_y)
             The other views, or the second of two.
         """
-        from ..views import Views
-
         check_is_fitted(self, "encoders_")
         if not isinstance(X, Views):
             self._need_two_arrays("predict")

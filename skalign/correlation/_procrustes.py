@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._backend import astype, float_dtype, like, namespace, resolve_device, to_device, to_numpy
+from .._input import is_whole
 from .._typing import ArrayLike, Device, Rows, Self
 from ..base import PairedAlignerMixin, ViewEncoder
 from ._canonical import check_choice, check_rank
@@ -197,9 +198,9 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
 
     def _check_parameters(self):
         check_choice("widths", self.widths, ("pad", "pca"))
-        if self.n_components is not None and not (_is_whole(self.n_components) and self.n_components >= 1):
+        if self.n_components is not None and not is_whole(self.n_components, 1):
             raise ValueError(f"n_components must be None or a whole number of at least 1, got {self.n_components!r}.")
-        if not _is_whole(self.max_iter) or self.max_iter < 1:
+        if not is_whole(self.max_iter, 1):
             raise ValueError(f"max_iter must be a whole number of at least 1, got {self.max_iter!r}.")
         for name in ("scaling", "reflection"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
@@ -263,7 +264,3 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
 
 def _sum_of_squares(A):
     return float(namespace(A).sum(A * A))
-
-
-def _is_whole(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)

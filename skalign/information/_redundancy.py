@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import column_or_1d
 
 from .._backend import to_numpy
-from .._input import as_view, check_view
+from .._input import as_view, check_view, is_whole
 from .._typing import ArrayLike, Seed
 from ..metrics._ranking import _check_groups, check_count
 from ._decomposition import partial_information_decomposition, table_information
@@ -111,7 +111,7 @@ def multiview_redundancy(
     check_count("n_permutations", n_permutations)
     if not isinstance(alpha, Real) or not 0 < alpha < 1:
         raise ValueError(f"alpha must be a share in (0, 1), got {alpha!r}.")
-    if not isinstance(cv, Integral) or isinstance(cv, bool) or cv < 2:
+    if not is_whole(cv, 2):
         raise ValueError(f"cv must be a whole number of at least 2, got {cv!r}.")
     X1, X2 = (to_numpy(check_view(as_view(X), label=f"{name}: ")) for X, name in ((X1, "X1"), (X2, "X2")))
     y = column_or_1d(y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isqrt
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from sklearn.utils.extmath import row_norms
 
 from .._backend import astype, is_numpy, is_tensor, like, namespace, to_numpy
+from .._input import is_whole
 from ._ties import TiedRanks, expected_average_precision
 from .similarity import apply_similarity, batches, check_rows, check_similarity_name, check_two, unit_rows
 
@@ -259,7 +260,7 @@ def ways_of(direction):
 
 def check_count(name, value):
     """`value` as an int of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+    if not is_whole(value, 1):
         raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
     return int(value)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._backend import is_tensor, to_numpy
 from .._typing import Metric
+from ..views import Views
 from ._ranking import Ranking, check_count, check_direction
 from .representation._prepared import FUNCTIONS, check_metric_options
 from .retrieval import mean_average_precision, mean_reciprocal_rank, median_rank, recall_at_k
@@ -99,8 +100,6 @@ class AlignmentScorer:
 
     def __call__(self, estimator, X, y=None):
         """Score `estimator` on Views `X`, with `y` as labels where they are used, or on the arrays (`X`, `y`)."""
-        from ..views import Views
-
         if not isinstance(X, Views):
             if self.groups or self.metric == "mean_average_precision":
                 raise ValueError(f"{self!r} needs labels, and with (X, Y) y is a view; give Views as X.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from numbers import Integral
 from typing import Literal
 
 import numpy as np
 
+from .._input import is_whole
 from .._typing import ArrayLike
 
 
@@ -265,7 +265,7 @@ def _bounds(changepoints, n_samples):
 
 def _check(y_true, y_pred, n_samples):
     """Sorted change points of every annotator, and the predicted ones."""
-    if not isinstance(n_samples, Integral) or n_samples < 1:
+    if not is_whole(n_samples, 1):
         raise ValueError(f"n_samples has to be a positive number of frames, got {n_samples!r}.")
     annotations = annotators(y_true)
     if not annotations:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from .._input import is_whole
 from .._typing import ArrayLike, Rows, Seed, Self
 from ._inputs import check_points, embeddings
 from ._style import COLORS, MARKERS, open_axes, outlined, require_matplotlib, styled
@@ -227,7 +228,7 @@ class SharedSpaceDisplay:
                 raise ValueError(f"{name} has {len(values)} entries for {n} samples.")
         points, axis_labels = _plane(points, dims, width)
         if n_samples is not None:
-            if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            if not is_whole(n_samples, 1):
                 raise ValueError(f"n_samples must be None or a whole number of at least 1, got {n_samples!r}.")
             rows = np.sort(check_random_state(random_state).permutation(n)[:n_samples])
             points = {name: Z[rows] for name, Z in points.items()}

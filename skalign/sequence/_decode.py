@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from .._input import is_whole
 from .._typing import ArrayLike
 from ..correlation._canonical import check_choice
 from ._label_graph import LogProbs, check_topology, impossible
@@ -98,7 +99,7 @@ def ctc_decode(
 
     check_topology(topology)
     check_choice("method", method, ("greedy", "beam"))
-    if not isinstance(beam_width, Integral) or isinstance(beam_width, bool) or beam_width < 1:
+    if not is_whole(beam_width, 1):
         raise ValueError(f"beam_width must be a whole number of at least 1, got {beam_width!r}.")
     if not isinstance(switch_penalty, Real) or not 0 <= switch_penalty < np.inf:
         raise ValueError(f"switch_penalty must be a finite number of at least 0, got {switch_penalty!r}.")

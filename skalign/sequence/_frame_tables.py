@@ -16,6 +16,7 @@ from .._input import check_view
 from .._typing import ArrayLike, Rows, Self
 from ..base import OutputMixin, wrap_output
 from ..temporal._sequences import check_width
+from ..views import Views
 
 
 def holds_sequences(X):
@@ -83,8 +84,6 @@ class FrameTablesMixin(OutputMixin):
         return self._learn_views(X, True, stream=True)
 
     def _learn_views(self, X, going_on, stream=False):
-        from ..views import Views
-
         before = dict(vars(self))
         try:
             self._check_parameters()
@@ -114,8 +113,6 @@ class FrameTablesMixin(OutputMixin):
         self._learn(self._read(X, label, reset=not going_on), going_on, stream, label)
 
     def _check_door(self, X):
-        from ..views import Views
-
         seen, now = hasattr(self, "views_"), isinstance(X, Views)
         if seen != now:
             fitted = f"the views {list(self.views_)}" if seen else "one collection"
@@ -128,8 +125,6 @@ class FrameTablesMixin(OutputMixin):
 
     def _each(self, X, function):
         """``function(estimator, collection)``, or that of every view by name."""
-        from ..views import Views
-
         check_is_fitted(self)
         self._check_door(X)
         if isinstance(X, Views):
@@ -138,13 +133,9 @@ class FrameTablesMixin(OutputMixin):
 
     def _each_decoded(self, Z, function):
         """``function(estimator, codes)`` of what `transform` or `predict` gave, of Views or a mapping as Views."""
-        from ..views import Views
-
         return self._as_views(self._each(Views(Z) if isinstance(Z, Mapping) else Z, function))
 
     def _as_views(self, results):
-        from ..views import Views
-
         return Views(results) if isinstance(results, dict) else results
 
     def _read(self, X, label="", reset=False):

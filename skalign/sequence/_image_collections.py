@@ -8,8 +8,10 @@ from numbers import Integral
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from .._input import is_whole
 from ..base import wrap_output
 from ..temporal.changepoints._collections import in_the_form_given
+from ..views import Views
 from ._images import check_images
 
 
@@ -73,8 +75,6 @@ class ImageCollectionsMixin:
         bags = {name: self._wrapped(images, described[name], name) for name, images in opened.items()}
         if None in bags:
             return bags[None]
-        from ..views import Views
-
         return Views(bags)
 
     def _wrapped(self, images, rows, view):
@@ -89,8 +89,6 @@ class ImageCollectionsMixin:
 
 def _views(X):
     """The views of X by name; a plain collection is called None."""
-    from ..views import Views
-
     return dict(X.items()) if isinstance(X, Views) else {None: X}
 
 
@@ -106,5 +104,5 @@ def pair(value):
 def check_pair(name, value):
     """ValueError unless `value` is a number of pixels, or two."""
     sides = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(sides) != 2 or any(isinstance(side, bool) or not isinstance(side, Integral) or side < 1 for side in sides):
+    if len(sides) != 2 or any(not is_whole(side, 1) for side in sides):
         raise ValueError(f"{name} must be a whole number of pixels of at least 1, or two of them, got {value!r}.")

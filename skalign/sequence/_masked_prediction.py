@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,24 +11,25 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import like, resolve_device, to_numpy
+from .._input import is_whole
 from .._net_aligner import require_packages
 from .._net_encoder import NetEncoder, StoredNet, usable_device
+from .._training_constraints import WHOLE
 from .._typing import ArrayLike, Device, Rows, Seed, Self
 from ..base import OutputMixin, wrap_output
 from ..temporal._sequences import check_sequences, check_width
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 
 CONSTRAINTS = {
-    "n_components": [_WHOLE],
+    "n_components": [WHOLE],
     "hidden_layer_sizes": ["array-like"],
-    "kernel_size": [_WHOLE],
+    "kernel_size": [WHOLE],
     "mask_probability": [Interval(Real, 0, 1, closed="right")],
-    "mask_length": [_WHOLE],
+    "mask_length": [WHOLE],
     "learning_rate": [_POSITIVE],
-    "batch_size": [_WHOLE],
-    "max_epochs": [_WHOLE],
+    "batch_size": [WHOLE],
+    "max_epochs": [WHOLE],
     "device": [str, None],
     "random_state": ["random_state"],
 }
@@ -134,7 +135,7 @@ class MaskedPredictionNet(OutputMixin, TransformerMixin, BaseEstimator, auto_wra
         self._validate_params()
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that a frame is in the middle; got {self.kernel_size}.")
-        if not all(isinstance(size, Integral) and size >= 1 for size in self.hidden_layer_sizes):
+        if not all(is_whole(size, 1) for size in self.hidden_layer_sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be a tuple of whole numbers of at least 1, got {self.hidden_layer_sizes!r}."
             )

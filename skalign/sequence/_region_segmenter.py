@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from .._input import is_whole
 from .._typing import Array, ArrayLike, Rows, Self
 from ..base import OutputMixin
 from ..correlation._canonical import check_choice
@@ -315,7 +316,7 @@ default="auto"
         check_pair("patch_size", self.patch_size)
         if self.stride is not None:
             check_pair("stride", self.stride)
-        if not isinstance(self.n_segments, Integral) or self.n_segments < 1:
+        if not is_whole(self.n_segments, 1):
             raise ValueError(f"n_segments must be a whole number of at least 1, got {self.n_segments!r}.")
         for name, least in (("compactness", "above 0"), ("sigma", "of at least 0")):
             value = getattr(self, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import resolve_device
 from .._net_aligner import require_packages
 from .._net_encoder import StoredNet
-from .._training_constraints import TRAINING_CONSTRAINTS
+from .._training_constraints import TRAINING_CONSTRAINTS, WHOLE
 from .._training_options import TrainingOptionsMixin
 from ..correlation._canonical import check_choice
 from ..temporal._sequences import check_sequences, check_width
+from ..views import Views
 from ._decode import ctc_decode
 from ._frame_encoder import FrameEncoder
 from ._label_graph import TOPOLOGIES, check_feasible
@@ -26,13 +27,12 @@ _BUILT_IN = "frame_convolutions"  # what both built-in encoders are, with hidden
 _FLAT_EPOCHS = 5
 _SWITCH_PENALTIES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # in nats
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
 CONSTRAINTS = {
     "topology": [StrOptions(set(TOPOLOGIES))],
     "encoder": [StrOptions({"conv", "linear"}), callable],
-    "kernel_size": [_WHOLE],
+    "kernel_size": [WHOLE],
     "decode": [StrOptions({"greedy", "beam"})],
-    "beam_width": [_WHOLE],
+    "beam_width": [WHOLE],
     "switch_penalty": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     **TRAINING_CONSTRAINTS,
 }
@@ -73,8 +73,6 @@ class TranscriptNetMixin(TrainingOptionsMixin):
         return self
 
     def _read(self, X):
-        from ..views import Views
-
         owner = type(self).__name__
         if isinstance(X, Views):
             raise TypeError(

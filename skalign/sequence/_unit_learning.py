@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from .._backend import to_numpy
 from .._bags import Bags
+from .._training_constraints import WHOLE
 from ._codebook import check_enough, kmeans, nearest, perplexity, totals
 from ._frame_tables import rows_of, split_rows
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
 CONSTRAINTS = {
-    "n_units": [_WHOLE],
+    "n_units": [WHOLE],
     "metric": [StrOptions({"euclidean", "cosine"})],
     "encode": [StrOptions({"ordinal", "onehot", "onehot-dense", "centroid"})],
     "collapse_repeats": ["boolean"],
     "solver": [StrOptions({"auto", "full", "minibatch"})],
-    "batch_size": [_WHOLE],
-    "n_init": [_WHOLE],
-    "max_iter": [_WHOLE],
+    "batch_size": [WHOLE],
+    "n_init": [WHOLE],
+    "max_iter": [WHOLE],
     "model": [StrOptions({"masked"}), HasMethods(["fit", "transform"])],
     "random_state": ["random_state"],
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
 from .._bags import elements_of
+from .._input import is_whole
 from .._training_docs import documents_training
 from .._typing import Array, Checkpoint, Device, Encoder, Metric, Precision, Rows, Schedule, Seed, Standardize, Stopping
 from ..correlation._canonical import check_choice
@@ -324,7 +324,7 @@ class VectorQuantizer(
     def _check_parameters(self):
         self._validate_params()
         levels = list(self.levels)
-        if not levels or not all(isinstance(level, Integral) and level >= 3 for level in levels):
+        if not levels or not all(is_whole(level, 3) for level in levels):
             raise ValueError(f"levels must be whole numbers of at least 3, got {self.levels!r}.")
         if self.encoder is None:
             if self.codebook == "fsq":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -14,7 +14,7 @@ from .._bags import elements_of
 from .._input import check_sample_shape
 from .._net_aligner import require_packages
 from .._net_encoder import NetEncoder, usable_device
-from .._training_constraints import TRAINING_CONSTRAINTS
+from .._training_constraints import TRAINING_CONSTRAINTS, WHOLE
 from .._training_options import TrainingOptionsMixin
 from ._codebook import check_enough, decode, learn_batch, quantize, residual_kmeans
 from ._frame_tables import result_dtype
@@ -26,18 +26,17 @@ _LEAST_GAIN = 0.01  # of the passes that moving averages go back, relative
 _DECODED_AT_ONCE = 8192
 _ROWS_SCALED_AT_ONCE = 1024
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
 _SHARE = Interval(Real, 0, 1, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 CONSTRAINTS = {
-    "n_codes": [_WHOLE],
-    "n_codebooks": [_WHOLE],
+    "n_codes": [WHOLE],
+    "n_codebooks": [WHOLE],
     "codebook": [StrOptions({"ema", "fsq"})],
     "levels": ["array-like"],
     "encoder": [StrOptions({"mlp", "conv"}), callable, None],
     "decoder": [callable, None],
-    "n_components": [_WHOLE],
+    "n_components": [WHOLE],
     "decay": [_SHARE],
     "epsilon": [_POSITIVE],
     "dead_code_threshold": [_SHARE],

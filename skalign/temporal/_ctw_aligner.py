@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from .._encoder import Encoders
+from .._input import is_whole
 from .._typing import ArrayLike, PerViewValue, Rows, Self, Window
 from ..base import OutputMixin
+from ..views import Views
 from ._paths import (
     check_pair_of_views,
     check_sampling_rate,
@@ -23,9 +25,6 @@ from ._paths import (
 )
 from ._sequence_encoder import SequenceEncoder
 from ._warping import Warping, solve_pairs
-
-if TYPE_CHECKING:
-    from ..views import Views
 
 
 class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -170,7 +169,6 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
 
     def _by_turns(self, warping, pair, paths):
         from ..correlation import CCA
-        from ..views import Views
 
         for turn in range(1, self.max_iter + 1):
             matched = {
@@ -187,7 +185,7 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         return cca, paths, self.max_iter, False
 
     def _encoders(self, cca):
-        encoders = {}
+        encoders = Encoders()
         for name, frame_encoder in cca.encoders_.items():
             encoder = encoders[name] = SequenceEncoder(view=name, owner=type(self).__name__)
             encoder.frame_encoder_ = frame_encoder
@@ -195,14 +193,12 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         return encoders
 
     def _check(self, X):
-        from ..views import Views
-
         if not isinstance(X, Views):
             raise TypeError(
                 f"{type(self).__name__} takes Views of two sequence views, not a {type(X).__name__}: "
                 "fit(Views(motion=A, video=B))."
             )
-        if not isinstance(self.max_iter, Integral) or self.max_iter < 1:
+        if not is_whole(self.max_iter, 1):
             raise ValueError(f"max_iter must be at least 1, got {self.max_iter!r}.")
         check_sampling_rate(self.sampling_rate)
         return Warping.check(window=self.window)
@@ -230,8 +226,6 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         Views
             Of the same names: sequences with `n_components` features.
         """
-        from ..views import Views
-
         check_is_fitted(self, "encoders_")
         self._check(X)
         if unknown := [name for name in X.names if name not in self.encoders_]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._input import is_whole
 from .._typing import Array, ArrayLike, Metric, Rows, Self, StepPattern, Window
 from ..base import OutputMixin, wrap_output
+from ..views import Views
 from ._barycenter import dtw_barycenter, soft_barycenter
 from ._costs import FUSED
 from ._matching import as_template, distances, mappings, match, onto
@@ -21,7 +21,7 @@ from ._paths import (
     correlation,
     mean_absolute_error,
 )
-from ._sequences import check_sequences, check_width
+from ._sequences import check_sequences, check_width, like_series
 from ._warping import Warping
 
 
@@ -157,15 +157,22 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         Returns
         -------
         self
+
+        Raises
+        ------
+        TypeError
+            For a second collection of series: pairs are Views of two.
         """
         warping = self._check_parameters(X)
-        if _is_views(X):
+        if isinstance(X, Views):
             A, B = self._pair(X, reset=True)
             self.distances_ = distances(warping, A, B, n_jobs=self.n_jobs)
             for name in ("template_", "n_iter_", "n_features_in_"):  # of an earlier fit on one collection
                 self.__dict__.pop(name, None)
             return self
         series = check_sequences(X, "", type(self).__name__)
+        if like_series(y):
+            raise TypeError("fit learns a template of X alone, and y holds series too: pairs are Views(a=X, b=y).")
         if self.template is None:
             solve = soft_barycenter if warping.gamma > 0 else dtw_barycenter
             template, n_iter = solve(warping, series, max_iter=self.max_iter, tol=self.tol, n_jobs=self.n_jobs)
@@ -195,11 +202,9 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
             one array where all have one length by construction: with an int as `output`, or on the axis of a view
             that is an array.
         """
-        from ..views import Views
-
         check_is_fitted(self, "view_names_in_")
         warping = self._check_parameters(X)
-        if not _is_views(X):
+        if not isinstance(X, Views):
             sequences = self._collection(X)
             registered = sequences.pack(
                 onto(warping, sequences, as_template(self._template), n_jobs=self.n_jobs), stacked=True
@@ -278,7 +283,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         check_is_fitted(self, "view_names_in_")
         warping = self._check_parameters(X)
         A, B = self._sides(X)
-        if not _is_views(X):
+        if not isinstance(X, Views):
             return -float(distances(warping, A, B, n_jobs=self.n_jobs).mean())
         if y is None:
             _, paths = match(warping, A, B, n_jobs=self.n_jobs)
@@ -288,14 +293,14 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         return -mean_absolute_error(found, truths, self.sampling_rate)
 
     def _check_parameters(self, X):
-        if _is_views(X) and self.output != "path" and not isinstance(self.output, str):
-            if not isinstance(self.output, Integral) or isinstance(self.output, bool) or self.output < 1:
+        if isinstance(X, Views) and self.output != "path" and not isinstance(self.output, str):
+            if not is_whole(self.output, 1):
                 raise ValueError(
                     f"output must be 'path', a view, or a number of frames of at least 1, got {self.output!r}."
                 )
-        elif _is_views(X) and self.output != "path" and self.output not in X:
+        elif isinstance(X, Views) and self.output != "path" and self.output not in X:
             raise ValueError(f"output must be 'path', a number of frames or one of {X.names}, got {self.output!r}.")
-        if not isinstance(self.max_iter, Integral) or self.max_iter < 1 or not self.tol >= 0:
+        if not is_whole(self.max_iter, 1) or not self.tol >= 0:
             raise ValueError(f"max_iter must be at least 1 and tol at least 0, got {self.max_iter!r} and {self.tol!r}.")
         check_sampling_rate(self.sampling_rate)
         return Warping.check(
@@ -319,7 +324,7 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         return sequences
 
     def _sides(self, X):
-        return self._pair(X) if _is_views(X) else (self._collection(X), as_template(self._template))
+        return self._pair(X) if isinstance(X, Views) else (self._collection(X), as_template(self._template))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names ``dtwaligner0``, ... of the frames of the template, for univariate series.
@@ -343,9 +348,3 @@ class DTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _is_views(X):
-    from ..views import Views
-
-    return isinstance(X, Views)

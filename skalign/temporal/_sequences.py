@@ -107,10 +107,17 @@ def check_sequences(X, label="", estimator="This estimator"):
     return _from_list(list(array), label, estimator)
 
 
-def check_width(width, expected, label, owner):
+def like_series(y):
+    """Whether a `y` that should hold a label for each series holds series instead."""
+    if isinstance(y, (list, tuple)):
+        return any(np.ndim(entry) > 0 for entry in y)
+    return len(getattr(y, "shape", ())) > 1 and y.shape[1] > 1
+
+
+def check_width(width, expected, label, owner, hint=""):
     """ValueError unless frames are as wide as those of fit."""
     if width != expected:
-        raise ValueError(f"{label}frames have {width} features, but {owner} is expecting {expected} features.")
+        raise ValueError(f"{label}frames have {width} features, but {owner} is expecting {expected} features.{hint}")
 
 
 def _from_array(array, tensor, label, estimator):

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .._input import is_whole
 from ._costs import FUSED, check_costs, check_metric, derivative, frame_costs, in_blocks
 
 STEP_PATTERNS = ("symmetric1", "symmetric2", "asymmetric")
@@ -88,7 +89,7 @@ def split_window(window):
             return "itakura", window[1]
     else:
         value = window[1] if pair else window
-        if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)) and value >= 0:
+        if is_whole(value, 0):
             return "radius", int(value)
         if isinstance(value, Real) and not isinstance(value, (Integral, np.bool_)) and 0 < value <= 1:
             return "fraction", float(value)
@@ -149,8 +150,7 @@ def solve_pairs(warping, A, B, a_index, b_index, *, paths=True, n_jobs=None, lab
 
 def unreachable(warping, n, m):
     """Why there is no path of finite cost through signals of lengths `n` and `m`."""
-    no_cost = replace(warping, metric=FUSED)
-    if solve_one(no_cost, np.zeros((n, 1)), np.zeros((m, 1)), paths=False)[0] < np.inf:
+    if _reaches(warping, n, m):
         return f"the costs along any path through signals of {n} and {m} frames overflow. Bring them to another unit."
     kind, _ = split_window(warping.window)
     asymmetric = STEP_PATTERNS[warping.pattern] == "asymmetric"
@@ -159,9 +159,34 @@ def unreachable(warping, n, m):
             f"no path leads through signals of {n} and {m} frames: step_pattern='asymmetric' moves on by at most two "
             "frames of the second signal at each frame of the first. Swap them, or use another pattern."
         )
-    hint = f" A radius of {abs(int(n) - int(m))} is the least that reaches the end." if kind != "itakura" else ""
+    if kind == "itakura":
+        slope = _least_slope(warping, n, m)
+        hint = f" A slope of {slope:g} reaches it." if slope else ""
+    else:
+        hint = f" A radius of {abs(int(n) - int(m))} is the least that reaches the end."
     also = " together with step_pattern='asymmetric'" if asymmetric else ""
     return f"the window {warping.window!r}{also} is too narrow to reach the end of signals of {n} and {m} frames.{hint}"
+
+
+def _reaches(warping, n, m):
+    """Whether any path leads through signals of lengths `n` and `m`, whatever it costs."""
+    free = replace(warping, metric=FUSED)
+    return solve_one(free, np.zeros((n, 1)), np.zeros((m, 1)), paths=False)[0] < np.inf
+
+
+def _least_slope(warping, n, m):
+    """The least slope of an Itakura parallelogram, to a tenth, that a path leads through; None without any."""
+
+    def reaches(tenths):
+        return _reaches(replace(warping, window=("itakura", tenths / 10)), n, m)
+
+    low, high = 10, 10 * int(n + m)
+    if not reaches(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high / 10
 
 
 def n_threads(n_jobs):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
+from .._input import is_whole
 from ._latent_search import INITS, MAPS, PLANS
 
 
@@ -18,7 +19,7 @@ def check_parameters(aligner):
             raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}.")
     for name in ("n_init", "max_iter", "max_epochs"):
         value = getattr(aligner, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        if not is_whole(value, 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
     for name in ("shrinkage", "tol", "regularization", "learning_rate"):
         value, zero = getattr(aligner, name), name in ("shrinkage", "tol")
@@ -28,7 +29,7 @@ def check_parameters(aligner):
         if not isinstance(getattr(aligner, name), (bool, np.bool_)):
             raise ValueError(f"{name} must be True or False, got {getattr(aligner, name)!r}.")
     sizes = aligner.hidden_layer_sizes
-    if not (np.iterable(sizes) and all(isinstance(size, Integral) and size >= 1 for size in sizes)):
+    if not (np.iterable(sizes) and all(is_whole(size, 1) for size in sizes)):
         raise ValueError(f"hidden_layer_sizes must be a tuple of whole numbers of at least 1, got {sizes!r}.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, Literal
 
 from sklearn.base import BaseEstimator
@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import astype, is_tensor, like, namespace, resolve_device, to_device, to_numpy
+from .._training_constraints import WHOLE
 from .._typing import Array, ArrayLike, Device, Metric, Rows, Seed, Self
 from ..views import Domains, Views
 from ._collections import UnpairedAlignerMixin, anchors_of, weights_of
@@ -20,7 +21,6 @@ from ._plan import barycenters, best_matches, carry, carry_by_neighbor, largest_
 from ._solve import METHODS, report, solve
 from ._solve_gromov import solve_gromov
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _SHARE = Interval(Real, 0, 1, closed="both")
 _COSTS_AT_ONCE = 2**20  # of new rows, in one go: 8 MB in float64
@@ -182,12 +182,12 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
         "regularization": [_POSITIVE],
         "alpha": [_SHARE],
         "anchor_weight": [_SHARE],
-        "n_neighbors": [_WHOLE, None],
+        "n_neighbors": [WHOLE, None],
         "mass": [Interval(Real, 0, 1, closed="right")],
         "marginal_penalty": [_POSITIVE],
-        "n_init": [_WHOLE],
+        "n_init": [WHOLE],
         "tol": [_POSITIVE],
-        "max_iter": [_WHOLE],
+        "max_iter": [WHOLE],
         "chunked": ["boolean", None],
         "pairs_from_y": ["boolean"],
         "random_state": ["random_state"],

@@ -74,7 +74,7 @@ class Domains(RowTable):
             raise ValueError("Domains needs at least one domain: Domains(source=..., target=...).")
         check_view_names(domains)
         self._rows = {name: one_row_per_sample(rows, f"Domain {name!r}") for name, rows in domains.items()}
-        self._codes = _interleave([n_rows(rows) for rows in self._rows.values()])
+        self._codes = _interleave({name: n_rows(rows) for name, rows in self._rows.items()})
 
     @classmethod
     def _of(cls, rows, codes):
@@ -89,8 +89,8 @@ class Domains(RowTable):
         Parameters
         ----------
         domains : mapping of str to array of shape (n_domain_rows, ...), optional
-            A label or pair id for every row of each domain, domains in the order in which they were given to
-            `Domains`; ``numpy.full(len(B), -1)`` where nothing is known.
+            A label or pair id for every row of each domain, by the names given to `Domains`, in any order;
+            ``numpy.full(len(B), -1)`` where nothing is known.
         **named_domains
             The same as keyword arguments.
 
@@ -98,11 +98,11 @@ class Domains(RowTable):
         -------
         ndarray of shape (n_rows, ...)
         """
-        parts = [np.asarray(part) for part in {**(domains or {}), **named_domains}.values()]
-        if any(part.ndim == 0 for part in parts):
+        parts = {name: np.asarray(part) for name, part in {**(domains or {}), **named_domains}.items()}
+        if any(part.ndim == 0 for part in parts.values()):
             raise ValueError("Domains.stack takes one value for every row: numpy.full(len(B), -1) instead of -1.")
-        order = np.argsort(_interleave([len(part) for part in parts]), kind="stable")
-        stacked = np.concatenate(parts)
+        order = np.argsort(_interleave({name: len(part) for name, part in parts.items()}), kind="stable")
+        stacked = np.concatenate(list(parts.values()))
         out = np.empty_like(stacked)
         out[order] = stacked
         return out
@@ -176,7 +176,8 @@ class Domains(RowTable):
 
 
 def _interleave(sizes):
-    """Domain codes of all rows, each domain spread evenly over the whole."""
-    place = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes])
-    codes = np.repeat(np.arange(len(sizes)), sizes)
-    return codes[np.argsort(place, kind="stable")]
+    """Domain codes of all rows, each domain spread evenly over the whole; names settle who comes first, not order."""
+    place = np.concatenate([(np.arange(size) + 0.5) / size for size in sizes.values()])
+    codes = np.repeat(np.arange(len(sizes)), list(sizes.values()))
+    alphabet = np.argsort(np.argsort(list(sizes)))
+    return codes[np.lexsort((alphabet[codes], place))]

@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._backend import is_tensor, like, namespace
+from .._encoder import OutputMixin, wrap_output
 from .._typing import Array, ArrayLike, Rows, Self
-from ..base import OutputMixin, wrap_output
 from ._domains import Domains
 from ._rows import RowTable, n_rows
 from ._views import Views

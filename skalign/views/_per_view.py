@@ -12,8 +12,8 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
+from .._encoder import wrap_output
 from .._typing import ArrayLike, Container, Self
-from ..base import wrap_output
 from ._domains import Domains
 from ._rows import RowTable, n_rows
 from ._views import Views

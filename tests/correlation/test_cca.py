@@ -242,7 +242,9 @@ def test_both_doors_give_the_same():
 def test_an_encoder_works_alone():
     X, Y = related()
     cca = CCA(2).fit(Views(image=X, text=Y))
-    encoder = pickle.loads(pickle.dumps(cca.encoders_["text"]))
+    encoder = pickle.loads(pickle.dumps(cca.encoders_))["text"]
+    with pytest.raises(KeyError, match=r"no view is named 'sound': the views are \["):
+        cca.encoders_["sound"]
     assert clone(cca.encoders_["text"]) is cca.encoders_["text"]
     np.testing.assert_array_equal(encoder.transform(Y), cca.transform(Views(text=Y))["text"])
     frame = encoder.set_output(transform="pandas").transform(Y)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -448,6 +449,19 @@ def test_costs_that_are_none():
 def test_bad_signals(X, match):
     with pytest.raises(ValueError, match=match):
         ChangepointSegmenter().fit(X)
+
+
+def test_one_signal_that_is_handed_in_as_a_table():
+    signal = np.random.default_rng(0).normal(size=(100, 5))
+    with pytest.warns(UserWarning, match=r"100 series of 5 frames.*\[a\].*list\(a\)"):
+        ChangepointSegmenter().fit(signal)
+    for X in ([signal], list(signal), signal[:20], signal.T):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            segmenter = ChangepointSegmenter().fit(X)
+    segmenter.fit([signal])
+    with pytest.raises(ValueError, match=r"1 features, but .* expecting 5 features\..*one signal .* is \[a\]"):
+        segmenter.predict(signal)
 
 
 def test_other_channels_than_at_fit_and_bad_annotations():

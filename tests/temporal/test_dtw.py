@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import re
 import subprocess
 import sys
 
@@ -349,8 +350,27 @@ def test_window_that_does_not_reach_the_end():
     with pytest.raises(ValueError, match="asymmetric' moves on by at most two"):
         dtw(a, signals(1, 30)[1], step_pattern="asymmetric")
     assert len(dtw(a, signals(1, 30)[1], step_pattern="asymmetric", open_end=True).path) == 10
-    with pytest.raises(ValueError, match="too narrow"):
-        dtw(a, signals(1, 30)[1], window=("itakura", 2.0))
+
+
+@pytest.mark.parametrize("pattern", ["symmetric1", "symmetric2", "asymmetric"])
+@pytest.mark.parametrize(("n", "m"), [(10, 30), (30, 10), (4, 7), (7, 8), (2, 9)])
+def test_the_least_slope_that_reaches_the_end(n, m, pattern):
+    a, b = signals(n, m)
+    with pytest.raises(ValueError, match="too narrow") as refused:
+        dtw(a, b, window=("itakura", 1.0), step_pattern=pattern)
+    hint = re.search(r"slope of ([\d.]+) reaches it", str(refused.value))
+    every = 1 + np.arange(1, 10 * (n + m)) / 10
+    reached = [slope for slope in every if reaches(a, b, ("itakura", slope), pattern)]
+    assert (hint is None) == (not reached)
+    if hint:
+        assert float(hint[1]) == pytest.approx(reached[0])
+
+
+def reaches(a, b, window, pattern):
+    try:
+        return len(dtw(a, b, window=window, step_pattern=pattern).path) > 0
+    except ValueError:
+        return False
 
 
 def test_input_is_not_altered_and_types_do_not_matter():

@@ -341,6 +341,16 @@ def test_no_collection_of_sequences(X):
         DTWAligner().fit(X)
 
 
+@pytest.mark.parametrize("kind", [list, np.asarray], ids=["list", "array"])
+def test_a_second_collection_is_no_label(bumps, kind):
+    X = kind([series[:20] for series in bumps[0]])
+    with pytest.raises(TypeError, match=r"Views\(a=X, b=y\)"):
+        DTWAligner().fit(X, X)
+    labels = np.arange(len(X)) % 2
+    for y in (labels, labels.tolist(), labels[:, None], labels.astype(str), labels.astype(object)):
+        DTWAligner(max_iter=1, tol=1.0, template=X[0]).fit(X, y)
+
+
 def test_half_precision(pairs):
     torch = pytest.importorskip("torch")
     series = torch.ones((3, 4), dtype=torch.bfloat16)

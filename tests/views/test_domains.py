@@ -156,6 +156,15 @@ def test_stack_is_in_row_order_for_labels_of_any_kind():
     assert_array_equal(wide[domains.rows("source")], np.eye(3))
 
 
+@pytest.mark.parametrize("sizes", [(3, 3), (4, 2), (5, 7)])
+def test_stack_knows_domains_by_name_not_by_order(sizes):
+    new, old = (np.arange(size) + 10 * i for i, size in enumerate(sizes))
+    domains = Domains(new=new[:, None], old=old[:, None])
+    for y in (Domains.stack(new=new, old=old), Domains.stack(old=old, new=new)):
+        assert y[domains.rows("new")].tolist() == new.tolist()
+        assert y[domains.rows("old")].tolist() == old.tolist()
+
+
 def test_stack_wants_one_value_for_every_row():
     with pytest.raises(ValueError, match="one value for every row"):
         Domains.stack(source=[1, 2], target=-1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from sklearn.utils import Bunch, check_random_state
 
 from ..._backend import svd, to_numpy
-from ..._input import as_view
+from ..._input import as_view, is_whole
 from ..._typing import ArrayLike, Seed
 from .._ranking import check_count
 from ..representation._input import check_equal_rows, check_side
@@ -88,7 +86,7 @@ def lagged_alignment(
     >>> print(found.best_lag, round(found.pvalue, 3))
     7 0.01
     """
-    if not isinstance(max_lag, Integral) or isinstance(max_lag, bool) or max_lag < 0:
+    if not is_whole(max_lag, 0):
         raise ValueError(f"max_lag must be a whole number of at least 0, got {max_lag!r}.")
     check_count("n_permutations", n_permutations)
     x, y = (to_numpy(check_side(as_view(z), name)) for z, name in ((x, "x"), (y, "y")))

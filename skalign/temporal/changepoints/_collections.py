@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sklearn.utils.validation import check_is_fitted
 
+from ...views import Views
 from ._cutting import check_room, is_profile, shortest_segment
 from ._input import as_signals
 from ._pooling import as_poolings, pool_segment
@@ -14,8 +15,6 @@ class CollectionsMixin:
 
     def _views(self, X):
         """The views of X by name; a plain collection is called None."""
-        from ...views import Views
-
         return dict(X.items()) if isinstance(X, Views) else {None: X}
 
     def _open(self, X, name=None, n_channels=None):

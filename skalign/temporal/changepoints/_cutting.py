@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
 
+from ..._input import is_whole
 from ._costs import CosineCost, L2Cost, MahalanobisCost, RankCost, RbfCost, channel_scales
 from ._model_costs import AutoregressiveCost, L1Cost, LinearCost, NormalCost
 from ._penalties import PathSegmentation, check_penalty, check_range, penalty_of, penalty_path
@@ -148,10 +148,10 @@ def check_parameters(
     if search == "kernel" and not (cost in _KERNELS if isinstance(cost, str) else isinstance(cost, kernels)):
         raise ValueError(f"search='kernel' goes with the costs {list(_KERNELS)}, not with {cost!r}.")
     check_penalty(penalty, penalty_scale)
-    if n_changepoints is not None and (not isinstance(n_changepoints, Integral) or n_changepoints < 0):
+    if n_changepoints is not None and not is_whole(n_changepoints, 0):
         raise ValueError(f"n_changepoints has to be None or a number of at least 0, got {n_changepoints!r}.")
     for name, value in (("min_size", min_size), ("jump", jump), ("window", window)):
-        if not isinstance(value, Integral) or value < 1:
+        if not is_whole(value, 1):
             raise ValueError(f"{name} has to be a number of frames of at least 1, got {value!r}.")
     as_poolings(pooling)
     if penalty_scale == "learn" and (n_changepoints is not None or is_profile(cost)):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
 from .._sequences import check_sequences, check_width
+
+# A table of so few columns, and over four times as many rows, is more likely one signal than many series.
+_MANY_CHANNELS = 32
 
 
 def as_signals(X, label="", owner="ChangepointSegmenter", *, min_frames=1, n_channels=None):
@@ -27,6 +31,11 @@ def as_signals(X, label="", owner="ChangepointSegmenter", *, min_frames=1, n_cha
     ------
     ValueError
         For anything that is not such a collection of finite numbers.
+
+    Warns
+    -----
+    UserWarning
+        At fit, for a table of few columns and many rows, which looks like one signal of several channels.
     """
     signals = check_sequences(X, label, owner)
     lengths = signals.lengths
@@ -36,14 +45,21 @@ def as_signals(X, label="", owner="ChangepointSegmenter", *, min_frames=1, n_cha
             f"{label}1 feature(s) (shape={tuple(X.shape)}) while a minimum of 2 is required: every row of a table is a "
             "series. One series of many frames is [x], one signal of several channels [a]."
         )
+    form = " Every row of a table is a series; one signal of several channels is [a]." if table else ""
     if n_channels is not None:
-        check_width(signals.width, n_channels, label, owner)
+        check_width(signals.width, n_channels, label, owner, form)
+    elif table and lengths[0] <= _MANY_CHANNELS and len(signals) > 4 * lengths[0]:
+        warnings.warn(
+            f"{label}this table is read as {len(signals)} series of {lengths[0]} frames. If it is one signal of "
+            f"{lengths[0]} channels, pass [a]; list(a) says that series are meant.",
+            UserWarning,
+            stacklevel=5,
+        )
     if (short := np.flatnonzero(lengths < min_frames)).size:
         i = int(short[0])
         raise ValueError(
             f"{label}sequence {i} has {lengths[i]} frame(s) (of shape={signals[i].shape}), too few to be cut: segments "
-            f"of at least {min_frames // 2} frames need {min_frames}. Lower min_size, or leave it out."
-            + (" Every row of a table is a series; one signal of several channels is [a]." if table else "")
+            f"of at least {min_frames // 2} frames need {min_frames}. Lower min_size, or leave it out.{form}"
         )
     return signals
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Literal
 
 import numpy as np
 
+from ..._input import is_whole
 from ._costs import ABSOLUTE, LINE, NORMAL, REGRESSION, Cost, channel_scales, cumulated, pack
 
 
@@ -129,7 +129,7 @@ class AutoregressiveCost(Cost):
 
     def _fit(self, signal):
         n, d = signal.shape
-        if not isinstance(self.order, Integral) or self.order < 1 or n <= self.order:
+        if not is_whole(self.order, 1) or n <= self.order:
             raise ValueError(
                 f"order={self.order} has to be a number of at least 1 and below the {n} frames of the signal."
             )

@@ -11,6 +11,8 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.stats import norm
 from sklearn.base import BaseEstimator
 
+from ..._input import is_whole
+
 WIDTHS = ("suss", "fourier", "autocorrelation")
 _NARROWEST = 10  # frames: below it a window has no shape
 
@@ -116,7 +118,7 @@ class ProfileCost(BaseEstimator):
         if isinstance(self.width, str):
             if self.width not in WIDTHS:
                 raise ValueError(f"width has to be a number of frames or one of {list(WIDTHS)}, got {self.width!r}.")
-        elif not isinstance(self.width, Integral) or self.width < 2:
+        elif not is_whole(self.width, 2):
             raise ValueError(f"width has to be a rule or at least 2 frames, got {self.width!r}.")
         whole = isinstance(self.n_neighbors, Integral)
         if not whole or self.n_neighbors < 1 or not 0 < self.p_value < 1 or not 1 <= self.margin < np.inf:

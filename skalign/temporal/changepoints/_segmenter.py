@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..._backend import is_tensor, like
 from ..._typing import Array, ArrayLike, Rows, Self
 from ...base import OutputMixin, wrap_output
+from ...views import Views
 from ._collections import CollectionsMixin, in_the_form_given
 from ._cutting import check_cost, check_parameters, cut_signal, is_profile, path_of_signal
 from ._input import check_annotations
@@ -252,8 +253,6 @@ default="l2"
         bags = self._each(X, self._pooled)
         if not isinstance(bags, dict):
             return self._wrapped(bags)
-        from ...views import Views
-
         return Views({name: self._wrapped(own, name) for name, own in bags.items()})
 
     def _wrapped(self, bags, view=None):
