@@ -40,6 +40,8 @@ class SegmentationDisplay:
         Change points by annotator.
     sampling_rate : float, default=None
         Frames a second: the axis is then in seconds.
+    name : str, default=None
+        What the series is called.
 
     Attributes
     ----------
@@ -77,11 +79,13 @@ class SegmentationDisplay:
         *,
         annotations: Mapping[str, Any] | None = None,
         sampling_rate: float | None = None,
+        name: str | None = None,
     ) -> None:
         self.x = x
         self.changepoints = changepoints
         self.annotations = annotations
         self.sampling_rate = sampling_rate
+        self.name = name
 
     def plot(
         self,
@@ -154,9 +158,8 @@ class SegmentationDisplay:
         self.ax_.set_xlabel("frame" if self.sampling_rate is None else "time in s")
         if n_channels > 1:
             self.ax_.set_yticks(levels + 0.42, np.arange(n_channels))
-            self.ax_.set_ylabel("channel (each scaled to its range)")
-        else:
-            self.ax_.set_ylabel("value")
+        what = "channel (each scaled to its range)" if n_channels > 1 else "value"
+        self.ax_.set_ylabel(what if self.name is None else f"{self.name}: {what}")
         legend_above(self.ax_, len(named) + 1)
         return self
 
@@ -223,7 +226,13 @@ class SegmentationDisplay:
             raise ValueError(f"view={view!r} names a view, but X is a {type(X).__name__}; only Views have names.")
         annotations = None if y is None else y[sample]
         return cls.from_predictions(
-            only_series(one, owner), found[0], annotations, sampling_rate=sampling_rate, ax=ax, **plot_options
+            only_series(one, owner),
+            found[0],
+            annotations,
+            sampling_rate=sampling_rate,
+            name=view,
+            ax=ax,
+            **plot_options,
         )
 
     @classmethod
@@ -234,6 +243,7 @@ class SegmentationDisplay:
         annotations: Any = None,
         *,
         sampling_rate: float | None = None,
+        name: str | None = None,
         ax: Axes | None = None,
         **plot_options: Any,
     ) -> Self:
@@ -249,6 +259,8 @@ class SegmentationDisplay:
             Annotated change points, or those of several annotators; the keys of a mapping are their names.
         sampling_rate : float, default=None
             Frames a second: the axis is then in seconds.
+        name : str, default=None
+            What the series is called, a view say.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **plot_options
@@ -263,7 +275,8 @@ class SegmentationDisplay:
         ValueError
             For NaN or infinity, and change points that are not interior or not whole numbers.
         """
-        display = cls(x, changepoints, annotations=_by_annotator(annotations) or None, sampling_rate=sampling_rate)
+        found = _by_annotator(annotations) or None
+        display = cls(x, changepoints, annotations=found, sampling_rate=sampling_rate, name=name)
         return display.plot(ax, **plot_options)
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._backend import to_numpy
-from .._typing import ArrayLike, Metric, Rows, Self
+from .._typing import ArrayLike, Metric, PerViewValue, Rows, Self
 from ..base import ARRAY_NAMES
 from ..temporal._costs import derivative, frame_costs
+from ..temporal._paths import check_sampling_rate
 from ..temporal._sequences import check_sequences
 from ..views import Views
+from ..views._by_view import by_view
 from ._inputs import check_matrix, last_step, one_of, only_series
 from ._style import COLORS, open_axes, outlined, require_matplotlib, styled, whole_numbers
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _LINES = ("-", "--", ":", "-.")
 _MARGIN = 0.2  # of the axes, for either series
+_PIXELS = {"interpolation": "nearest", "origin": "lower", "aspect": "auto"}
 
 
 class WarpingPathDisplay:
@@ -43,6 +46,8 @@ class WarpingPathDisplay:
         Cost of matching every two frames.
     names : pair of str, default=("x", "y")
         The two series.
+    sampling_rate : float or mapping of name to float, default=None
+        Frames a second, of both series or of each: the axes are then in seconds.
 
     Attributes
     ----------
@@ -57,7 +62,9 @@ class WarpingPathDisplay:
     line_ : matplotlib Line2D
         The path.
     x_lines_, y_lines_ : list of matplotlib Line2D
-        The channels of the series.
+        The channels of the series; none where there are more than four.
+    x_image_, y_image_ : matplotlib AxesImage or None
+        More than four channels, a stripe for each, scaled to its range.
 
     Examples
     --------
@@ -81,12 +88,14 @@ class WarpingPathDisplay:
         *,
         costs: ArrayLike | None = None,
         names: Sequence[str] = ARRAY_NAMES,
+        sampling_rate: PerViewValue[float | None] = None,
     ) -> None:
         self.path = path
         self.x = x
         self.y = y
         self.costs = costs
         self.names = names
+        self.sampling_rate = sampling_rate
 
     def plot(
         self,
@@ -125,6 +134,12 @@ class WarpingPathDisplay:
             costs = check_matrix(costs, "The costs: ", owner)
             if costs.shape != (len(x), len(y)):
                 raise ValueError(f"Series of {len(x)} and {len(y)} frames have no costs of shape {costs.shape}.")
+        by_name = by_view(self.sampling_rate, list(self.names), "sampling_rate")
+        rates = [by_name[name] for name in self.names]
+        for rate in rates:
+            check_sampling_rate(rate)
+        per_second = np.array([rate or 1.0 for rate in rates])
+        x_ends, y_ends = ((-0.5 / rate, (len(s) - 0.5) / rate) for s, rate in zip((x, y), per_second))
         host, self.figure_ = open_axes(ax, owner, (6.4, 5.6))
         from matplotlib.image import AxesImage
         from matplotlib.lines import Line2D
@@ -136,28 +151,35 @@ class WarpingPathDisplay:
         self.y_ax_ = host.inset_axes([0, _MARGIN, _MARGIN - 0.02, rest], sharey=self.ax_)
         self.image_ = self.colorbar_ = None
         if costs is not None:
-            style = styled(AxesImage, image_kw, cmap=cmap, interpolation="nearest", origin="lower", aspect="auto")
-            self.image_ = self.ax_.imshow(costs.T, **style)
+            style = styled(AxesImage, image_kw, cmap=cmap, **_PIXELS)
+            self.image_ = self.ax_.imshow(costs.T, extent=(*x_ends, *y_ends), **style)
             if colorbar:
                 self.colorbar_ = self.figure_.colorbar(self.image_, ax=host, label="cost of matching two frames")
         style = styled(Line2D, line_kw, color=COLORS[1], linewidth=2, path_effects=outlined(width=3.5))
-        (self.line_,) = self.ax_.plot(*path.T, **style)
-        self.ax_.set(xlim=(-0.5, len(x) - 0.5), ylim=(-0.5, len(y) - 0.5))
+        (self.line_,) = self.ax_.plot(*(path / per_second).T, **style)
+        self.x_lines_, self.x_image_ = _draw_series(self.x_ax_, x, x_ends, per_second[0])
+        self.y_lines_, self.y_image_ = _draw_series(self.y_ax_, y, y_ends, per_second[1], upright=True)
+        self.ax_.set(xlim=x_ends, ylim=y_ends)
         self.ax_.tick_params(labelbottom=False, labelleft=False)
-        self.x_lines_ = [self.x_ax_.plot(channel, **_channel(c))[0] for c, channel in enumerate(x.T)]
-        frames = np.arange(len(y))
-        self.y_lines_ = [self.y_ax_.plot(channel, frames, **_channel(c))[0] for c, channel in enumerate(y.T)]
-        self.x_ax_.set_xlabel(f"frame of {self.names[0]}")
-        self.y_ax_.set_ylabel(f"frame of {self.names[1]}")
+        what = [f"frame of {name}" if rate is None else f"{name}: time in s" for name, rate in zip(self.names, rates)]
+        self.x_ax_.set_xlabel(what[0])
+        self.y_ax_.set_ylabel(what[1])
         self.y_ax_.invert_xaxis()  # values grow away from the matrix, as they do on a page turned by 90 degrees
         self.y_ax_.xaxis.tick_top()  # below, they would run into those of the other margin
         self.y_ax_.tick_params(axis="x", rotation=90)
-        whole_numbers(self.ax_.xaxis, self.ax_.yaxis)
+        whole_numbers(*(axis for axis, rate in zip((self.ax_.xaxis, self.ax_.yaxis), rates) if rate is None))
         return self
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Rows, *, sample: int = 0, ax: Axes | None = None, **plot_options: Any
+        cls,
+        estimator: Any,
+        X: Rows,
+        *,
+        sample: int = 0,
+        sampling_rate: PerViewValue[float | None] = None,
+        ax: Axes | None = None,
+        **plot_options: Any,
     ) -> Self:
         """Align a pair, or a series with the template, and draw the path.
 
@@ -169,6 +191,8 @@ class WarpingPathDisplay:
             As `align` takes it; only the sample is aligned.
         sample : int, default=0
             Position of the pair or series.
+        sampling_rate : float or mapping of name to float, default=None
+            Frames a second, of both or by view; one series and its template are "series" and "template".
         ax : matplotlib Axes, default=None
             Is divided into the matrix and two margins; None makes a figure.
         **plot_options
@@ -202,7 +226,7 @@ class WarpingPathDisplay:
             costs = _costs("sqeuclidean", *(Z[name][0] for name in names))
         else:
             costs = _costs(aligner.metric, x, y, slopes=aligner.derivative)
-        return cls(path, x, y, costs=costs, names=tuple(names)).plot(ax, **plot_options)
+        return cls(path, x, y, costs=costs, names=tuple(names), sampling_rate=sampling_rate).plot(ax, **plot_options)
 
     @classmethod
     def from_predictions(
@@ -214,6 +238,7 @@ class WarpingPathDisplay:
         metric: Metric = "sqeuclidean",
         costs: ArrayLike | None = None,
         names: Sequence[str] = ARRAY_NAMES,
+        sampling_rate: PerViewValue[float | None] = None,
         ax: Axes | None = None,
         **plot_options: Any,
     ) -> Self:
@@ -231,6 +256,8 @@ class WarpingPathDisplay:
             Costs computed elsewhere. Without them, series of different width are drawn without costs.
         names : pair of str, default=("x", "y")
             The two series.
+        sampling_rate : float or mapping of name to float, default=None
+            Frames a second, of both series or of each: the axes are then in seconds.
         ax : matplotlib Axes, default=None
             Is divided into the matrix and two margins; None makes a figure.
         **plot_options
@@ -249,7 +276,7 @@ class WarpingPathDisplay:
         a, b = (_series(s, f"{name}: ", cls.__name__) for s, name in zip((x, y), names))
         if costs is None and a.shape[1] == b.shape[1]:
             costs = _costs(metric, a, b)
-        return cls(path, x, y, costs=costs, names=tuple(names)).plot(ax, **plot_options)
+        return cls(path, x, y, costs=costs, names=tuple(names), sampling_rate=sampling_rate).plot(ax, **plot_options)
 
 
 def _series(series, label, owner):
@@ -262,8 +289,27 @@ def _costs(metric, x, y, slopes=False):
     return frame_costs(metric, *((derivative(a), derivative(b)) if slopes else (a, b)))
 
 
-def _channel(c):
-    return {"color": "black", "linewidth": 1.2, "linestyle": _LINES[c % len(_LINES)]}
+def _draw_series(ax, series, ends, rate, upright=False):
+    """Channels along an axis of time: a line for each, or stripes of one image where lines would hide each other."""
+    n_channels = series.shape[1]
+    if n_channels <= len(_LINES):
+        time = np.arange(len(series)) / rate
+        return [
+            ax.plot(*((channel, time) if upright else (time, channel)), color="black", linewidth=1.2, linestyle=line)[0]
+            for channel, line in zip(series.T, _LINES)
+        ], None
+    span = np.ptp(series, axis=0)
+    stripes = (series - series.min(axis=0)) / np.where(span > 0, span, 1.0)
+    extent = (-0.5, n_channels - 0.5)
+    image = ax.imshow(
+        stripes if upright else stripes.T,
+        cmap="Greys",
+        extent=(*extent, *ends) if upright else (*ends, *extent),
+        **_PIXELS,
+    )
+    (ax.set_xlabel if upright else ax.set_ylabel)("channel")
+    whole_numbers(ax.xaxis if upright else ax.yaxis)
+    return [], image
 
 
 def _check_path(path, lengths):

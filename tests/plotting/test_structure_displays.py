@@ -187,11 +187,44 @@ def test_frames_of_different_width():
     assert_allclose(display.costs, ((Z["a"][0][:, None] - Z["b"][0]) ** 2).sum(axis=2))
     assert len(display.x_lines_) == 3
     assert len({line.get_linestyle() for line in display.x_lines_}) == 3
+    assert display.y_image_ is display.x_image_ is None
     bare = WarpingPathDisplay.from_predictions(display.path, a[0], b[0])
     assert bare.costs is None
     assert bare.image_ is None
     given = WarpingPathDisplay.from_predictions(display.path, a[0], b[0], costs=display.costs)
     assert_array_equal(given.image_.get_array(), display.costs.T)
+
+
+def test_axes_in_seconds(pairs):
+    aligner = DTWAligner().fit(pairs)
+    display = WarpingPathDisplay.from_estimator(aligner, pairs, sampling_rate={"slow": 10, "fast": 5})
+    assert_allclose(display.line_.get_xydata(), display.path / [10, 5])
+    assert display.ax_.get_xlim() == pytest.approx((-0.05, 2.95))
+    assert display.ax_.get_ylim() == pytest.approx((-0.1, 2.9))
+    assert display.image_.get_extent() == pytest.approx([-0.05, 2.95, -0.1, 2.9])
+    assert_allclose(display.x_lines_[0].get_xdata(), np.arange(30) / 10)
+    assert_allclose(display.y_lines_[0].get_ydata(), np.arange(15) / 5)
+    assert display.x_ax_.get_xlabel() == "slow: time in s"
+    one = WarpingPathDisplay.from_estimator(aligner, pairs, sampling_rate={"slow": 10, "fast": None})
+    assert one.y_ax_.get_ylabel() == "frame of fast"
+    with pytest.raises(ValueError, match="sampling_rate"):
+        WarpingPathDisplay.from_estimator(aligner, pairs, sampling_rate=0)
+    with pytest.raises(ValueError, match="quick"):
+        WarpingPathDisplay.from_estimator(aligner, pairs, sampling_rate={"slow": 1, "quick": 1})
+
+
+def test_many_channels_are_stripes():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 6)).cumsum(axis=1)
+    x[:, 2] = 1.0
+    display = WarpingPathDisplay.from_predictions(dtw(x, y).path, x, y)
+    assert display.x_lines_ == display.y_lines_ == []
+    stripes = display.x_image_.get_array()
+    assert stripes.shape == (6, 20)
+    assert_allclose(stripes[3], (x[:, 3] - x[:, 3].min()) / np.ptp(x[:, 3]))
+    assert not stripes[2].any()
+    assert_array_equal(display.y_image_.get_array()[:, 0].argmax(), y[:, 0].argmax())
+    assert display.x_ax_.get_ylabel() == display.y_ax_.get_xlabel() == "channel"
+    assert display.ax_.get_xlim() == (-0.5, 19.5)
 
 
 def test_bad_paths(pairs):
@@ -274,6 +307,7 @@ def test_a_view_of_views_and_a_pipeline(signals):
     views = Views(a=signals, b=[-2 * s for s in signals])
     segmenter = make_pipeline(PerView({"a": "passthrough"}), ChangepointSegmenter()).fit(views)
     display = SegmentationDisplay.from_estimator(segmenter, views, view="b")
+    assert display.ax_.get_ylabel() == "b: value"
     assert_allclose(display.x, -2 * signals[0])
     with pytest.raises(ValueError, match=r"view must be one of \['a', 'b'\], got None"):
         SegmentationDisplay.from_estimator(segmenter, views)
