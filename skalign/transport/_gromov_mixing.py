@@ -29,7 +29,7 @@ class Mixing:
 
     def clear(self):
         """Forget what was seen."""
-        self._last = self._steps = None
+        self._last = self._history = None
         self._seen, self._calm = 0, 0
 
     def next(self, image, g, step, norm):
@@ -50,28 +50,30 @@ class Mixing:
             return None
         self._calm = self._calm + 1 if norm < last[3] else 0
         like_image = {"dtype": image.dtype, "device": device_of(image)}
-        if self._steps is None:
-            self._steps, self._images = (xp.empty((self.memory, *image.shape), **like_image) for _ in range(2))
+        if self._history is None:
+            self._history = xp.empty((self.memory, 2, *image.shape), **like_image)  # of steps and of images
             self._gs = xp.empty((self.memory, g.shape[0]), **like_image)
-            self._products = np.empty((2, self.memory, 2, self.memory))
+            self._products = np.empty((self.memory, 2, self.memory, 2))
         slot, self._seen = self._seen % self.memory, self._seen + 1
         filled = min(self._seen, self.memory)
-        self._steps[slot, ...], self._images[slot, ...] = step - last[2], image - last[0]
+        self._history[slot, 0, ...], self._history[slot, 1, ...] = step - last[2], image - last[0]
         self._gs[slot, :] = g - last[1]
-        steps, images = (xp.reshape(part[:filled, ...], (filled, -1)) for part in (self._steps, self._images))
-        for i, left in enumerate((steps, images)):
-            for j, right in enumerate((steps, images)):
-                self._products[i, :filled, j, slot] = to_numpy(left @ right[slot, :])
-                self._products[j, slot, i, :filled] = self._products[i, :filled, j, slot]
-        ss, si, is_, ii = (self._products[i, :filled, j, :filled] for i in (0, 1) for j in (0, 1))
-        ridge = 50.0 * float(xp.finfo(image.dtype).eps) * np.trace(ss) * np.eye(filled)
+        newest = xp.reshape(self._history[slot, ...], (2, -1))
+        products = to_numpy(xp.reshape(self._history[:filled, ...], (2 * filled, -1)) @ newest.T).reshape(filled, 2, 2)
+        self._products[:filled, :, slot, :] = products
+        self._products[slot, :, :filled, :] = products.transpose(2, 0, 1)
+        ss, si, is_, ii = (self._products[:filled, i, :filled, j] for i in (0, 1) for j in (0, 1))
+        rounding = 50.0 * float(xp.finfo(image.dtype).eps) * np.eye(filled)
+        ridge = rounding * np.trace(ss)
         if self._calm < _CALM or not ridge[0, 0] > 0:
             return None
         # Moves are images less steps. What the map makes of them shows whether it expands some direction: the fixed
         # point is a saddle then, which plain steps leave.
-        growth = np.linalg.eigvals(np.linalg.solve(ii - is_ - si + ss + ridge, ii - si))
+        moves = ii - is_ - si + ss + rounding * np.trace(ii + ss)
+        growth = np.linalg.eigvals(np.linalg.solve(moves, ii - si))
         if growth.real.max() > 1.0:
             return None
+        steps, images = (xp.reshape(self._history[:filled, i, ...], (filled, -1)) for i in (0, 1))
         weights = np.linalg.solve(ss + ridge, to_numpy(steps @ xp.reshape(step, (-1,))).astype(np.float64))
         weights = xp.asarray(weights, **like_image)
         return image - xp.reshape(weights @ images, image.shape), g - weights @ self._gs[:filled, :]

@@ -16,6 +16,13 @@ def make(n):
     return X, X + rng.normal(size=(n, 32))
 """
 
+MAKE_WIDE = """
+def make(n):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 512), dtype=np.float32)
+    return X, X + 4 * rng.standard_normal((n, 512), dtype=np.float32)
+"""
+
 
 def unit_pairs(n, d=32):
     rng = np.random.default_rng(0)
@@ -76,3 +83,10 @@ def test_memory_of_recall(bench, pick):
         )
         size = f"{n:,} × {n:,}, 32 wide{', CSLS' if options else ''}"
         bench.memory("recall_at_k, both ways", program, {}, make=MAKE, n=n, size=size)
+
+
+def test_memory_of_recall_of_100_000_rows(bench, pick):
+    n = pick(100_000, 5_000)
+    program = "from skalign.metrics.retrieval import recall_at_k", "lambda X, Y: recall_at_k(X, Y, k=10)"
+    size = f"{n:,} × {n:,}, 512 wide, float32"
+    bench.memory("recall_at_k, both ways", program, {}, make=MAKE_WIDE, n=n, size=size, at_most=200)
