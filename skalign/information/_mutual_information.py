@@ -7,7 +7,6 @@ from typing import Any, Literal
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch, check_random_state
 
-from .._backend import to_numpy
 from .._net_aligner import group_numbers
 from .._net_encoder import NetEncoder
 from .._training_docs import documents_training
@@ -236,7 +235,7 @@ class MutualInformation(EstimationMixin, BaseEstimator, auto_wrap_output_keys=No
                 encoders[name].n_components_ = table.shape[1]
                 if bool((table[1:] == table[:1]).all()):
                     raise ValueError(f"View {name!r} is constant: it has no information about anything.")
-            self._keep([to_numpy(table) for table in tables.values()], group_numbers(groups, n_rows))
+            self._keep([self._as_taken(table) for table in tables.values()], group_numbers(groups, n_rows))
             self.encoders_ = encoders
         self.conditional_ = groups is not None
         return self

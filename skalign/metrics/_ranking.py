@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from array_api_compat import device as device_of
 from sklearn.utils.extmath import row_norms
 
 from .._backend import astype, is_numpy, is_tensor, like, namespace, to_numpy
@@ -117,14 +118,36 @@ class Ranking:
     def _set_embeddings(self, Z_a, Z_b):
         if Z_a is None or Z_b is None:
             raise ValueError("Give two embeddings, Z_a and Z_b; a matrix of similarities is given as similarity=.")
-        pair = []
-        for Z in check_two(Z_a, Z_b, names=("Z_a", "Z_b")):
-            # Always float64: of 50,000 x 50,000 float32 scores some would be told apart by rounding alone.
-            Z = astype(Z.detach(), namespace(Z).float64) if is_tensor(Z) else Z.astype(np.float64, copy=False)
-            pair.append(unit_rows(Z) if self.function == "cosine" else Z)
+        pair = [Z.detach() if is_tensor(Z) else Z for Z in check_two(Z_a, Z_b, names=("Z_a", "Z_b"))]
         self.matrix, self.pair, self.sizes = None, pair, tuple(Z.shape[0] for Z in pair)
-        self.function = "dot" if self.function == "cosine" else self.function
-        self.lengths = [_lengths(Z) for Z in pair]
+        self.unit, self.function = self.function == "cosine", "dot" if self.function == "cosine" else self.function
+        self._prepared = None, None
+        self.lengths = [
+            namespace(*parts).concat(parts)
+            for parts in ([_lengths(self._rows(side, part)) for part in _parts(Z)] for side, Z in enumerate(pair))
+        ]
+
+    def _rows(self, side, part):
+        """Some rows of a side as they are compared: in float64, for the cosine of length 1."""
+        # Always float64: of 50,000 x 50,000 float32 scores some would be told apart by rounding alone.
+        Z = self.pair[side][part]
+        Z = astype(Z, namespace(Z).float64) if is_tensor(Z) else Z.astype(np.float64, copy=False)
+        return unit_rows(Z) if self.unit else Z
+
+    def _candidates(self, side):
+        """All rows of a side; of two sides, one at a time is kept."""
+        if self._prepared[0] != side:
+            self._prepared = None, None  # the other side may take as much room
+            Z = self.pair[side]
+            if sp.issparse(Z) or (not self.unit and Z.dtype == namespace(Z).float64):
+                table = self._rows(side, slice(None))
+            else:
+                xp = namespace(Z)
+                table = xp.empty(tuple(Z.shape), dtype=xp.float64, device=device_of(Z))
+                for part in _parts(Z):
+                    table[part, ...] = self._rows(side, part)
+            self._prepared = side, table
+        return self._prepared[1]
 
     def _set_matrix(self, S):
         if sp.issparse(S):
@@ -137,13 +160,10 @@ class Ranking:
         forward = direction == "a_to_b"
         if self.matrix is not None:
             S = self.matrix[queries] if forward else self.matrix[:, queries].T
-        elif not callable(self.function):  # symmetric
-            first, second = self.pair if forward else self.pair[::-1]
-            S = apply_similarity(first[queries], second, self.function)
-        elif forward:
-            S = apply_similarity(self.pair[0][queries], self.pair[1], self.function)
+        elif forward or not callable(self.function):  # those with a name are symmetric
+            S = apply_similarity(self._rows(1 - forward, queries), self._candidates(int(forward)), self.function)
         else:
-            S = apply_similarity(self.pair[0], self.pair[1][queries], self.function).T
+            S = apply_similarity(self._candidates(0), self._rows(1, queries), self.function).T
         xp = namespace(S)
         S = astype(S, xp.float64)
         S = np.ascontiguousarray(S) if is_numpy(S) else S.contiguous()
@@ -221,6 +241,12 @@ class Ranking:
 
     def average_precisions(self, direction):
         return np.concatenate([chunk.average_precisions() for chunk in self.chunks(direction)])
+
+
+def _parts(Z):
+    """Slices of the rows of a table that take as much room as a chunk; a sparse one is a single part."""
+    n, width = Z.shape
+    return batches(n, n if sp.issparse(Z) else _CHUNK // max(width, 1))
 
 
 def _lengths(Z):

@@ -186,13 +186,14 @@ def unit_rows(X):
     if sp.issparse(X):
         return normalize(normalize(X, "max"))
     xp = namespace(X)
-    X = _divide_rows(X, xp.max(xp.abs(X), axis=1, keepdims=True))
-    return _divide_rows(X, xp.sqrt(xp.sum(X * X, axis=1, keepdims=True)))
-
-
-def _divide_rows(X, lengths):
-    xp = namespace(X)
-    return X / xp.where(lengths > 0, lengths, xp.ones_like(lengths))
+    largest = xp.maximum(xp.max(X, axis=1, keepdims=True), -xp.min(X, axis=1, keepdims=True))
+    X = X / xp.where(largest > 0, largest, xp.ones_like(largest))
+    if is_tensor(X):
+        lengths = xp.sqrt(xp.sum(X * X, axis=1, keepdims=True))
+        return X / xp.where(lengths > 0, lengths, xp.ones_like(lengths))
+    lengths = np.sqrt(np.einsum("ij,ij->i", X, X))[:, None]
+    X /= np.where(lengths > 0, lengths, 1.0)  # in place, and without a table of squares: there may be room for one
+    return X
 
 
 def _torch_distances(X, Y, p):

@@ -16,15 +16,18 @@ from skalign import (
     CCA,
     ContrastiveAligner,
     CrossModalRetriever,
+    CTCAligner,
     DeepCCA,
     DTWAligner,
     FactorizedContrastiveAligner,
     KernelCCA,
     LatentPairingAligner,
+    MutualInformation,
     OrderAligner,
     OTAligner,
     ProcrustesAligner,
     RelativeAligner,
+    VectorQuantizer,
     Views,
     _backend,
 )
@@ -32,6 +35,8 @@ from skalign.metrics import energy_distance, foscttm, mean_reciprocal_rank, pair
 from skalign.metrics.representation import (
     cka,
     cknna,
+    cycle_knn,
+    hsic,
     linear_predictivity,
     mutual_knn,
     procrustes_similarity,
@@ -49,6 +54,7 @@ torch = pytest.importorskip("torch")
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 N = 257
+G = np.arange(N) % 3
 # Functions that may carry a table, and why.
 ALLOWED = {
     "_kernel_maps.py:_keep": "training rows are a fitted attribute, kept on the host so that it loads without a GPU",
@@ -139,6 +145,22 @@ def factorized(X, Y):
     return [*fitted.transform(X, Y)]
 
 
+def informed(X, Y):
+    fitted = MutualInformation(n_components=4, hidden_layer_sizes=(8,), **_NET).fit(X, Y)
+    return [fitted.score(X, Y), fitted.estimate(X, Y, n_permutations=9, random_state=0).pvalue]
+
+
+def quantized(X, Y):
+    fitted = VectorQuantizer(8, hidden_layer_sizes=(16,), **_NET).fit(X)
+    return [fitted.inverse_transform(fitted.predict(X)), fitted.score(X)]
+
+
+def transcribed(X, Y):
+    frames, words = [X[:20], X[20:45], X[45:60]], [[0, 1], [1, 0], [0]]
+    fitted = CTCAligner(hidden_layer_sizes=(8,), kernel_size=3, **_NET).fit(frames, words)
+    return [*fitted.transform(frames), fitted.score(frames, words)]
+
+
 def registered(X, Y):
     method = "auto" if is_array(X) else "wavefront"
     return [soft_dtw(X[:, :, None], Y[:, :, None], 0.5, method=method)]
@@ -170,8 +192,15 @@ CASES = {
     "CrossModalRetriever": (retrieved, 1e-9),
     "pairwise_similarity": (lambda X, Y: [pairwise_similarity(X, X + 0.1, "rbf")], 1e-9),
     "recall_at_k": (lambda X, Y: [recall_at_k(X, X**2, k=3), mean_reciprocal_rank(X, X**2), foscttm(X, X**2)], 1e-9),
-    "mutual_knn": (lambda X, Y: [mutual_knn(X, Y)], 1e-9),
-    "cka": (lambda X, Y: [cka(X, Y)], 1e-9),
+    "MutualInformation": (informed, 1e-5),
+    "MutualInformation-gaussian": (lambda X, Y: [MutualInformation("gaussian").fit(X, Y).score(X, Y)], 1e-9),
+    "MutualInformation-groups": (
+        lambda X, Y: [MutualInformation("gaussian").fit(X, Y, G).estimate(X, Y, groups=G).mutual_information],
+        1e-9,
+    ),
+    "CTCAligner": (transcribed, 1e-5),
+    "mutual_knn": (lambda X, Y: [mutual_knn(X, Y), cycle_knn(X, Y)], 1e-9),
+    "cka": (lambda X, Y: [cka(X, Y), cka(X, Y, kernel="rbf"), hsic(X, Y)], 1e-9),
     "cknna": (lambda X, Y: [cknna(X, Y)], 1e-9),
     "svcca": (lambda X, Y: [svcca(X, Y), pwcca(X, Y)], 1e-9),
     "rsa": (lambda X, Y: [procrustes_similarity(X, Y), linear_predictivity(X, Y)], 1e-9),
@@ -181,6 +210,8 @@ CASES = {
 }
 # What is computed on the host by its nature: tensors are fetched, and what comes of it is carried back.
 HOST = {
+    "VectorQuantizer": quantized,
+    "MutualInformation-ksg": lambda X, Y: [MutualInformation("ksg").fit(X, Y).score(X, Y)],
     "LatentPairingAligner": paired_up(),
     "LatentPairingAligner-sinkhorn": paired_up(plan="sinkhorn", n_init=1),
     "OTAligner-exact": transported(method="exact"),
