@@ -2,11 +2,11 @@
 
 from . import association, representation
 from ._energy import energy_distance
+from ._foscttm import foscttm
 from ._units import phone_normalized_mutual_info, phone_purity, unit_purity
 from .report import RetrievalReport, retrieval_report
 from .representation import permutation_calibrate
 from .retrieval import (
-    foscttm,
     match_ranks,
     mean_average_precision,
     mean_reciprocal_rank,

@@ -320,3 +320,8 @@ def _check_groups(groups, name, size):
     if np.any(missing) or (groups.dtype.kind == "O" and any(g is None for g in groups)):
         raise ValueError(f"{name} has missing labels.")
     return groups
+
+
+def mean_over(direction, metric):
+    """``metric(way)``, or its mean over both ways."""
+    return float(np.mean([metric(way) for way in ways_of(direction)]))

@@ -7,11 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import gammaln
 
-from .._backend import is_tensor
 from .._typing import ArrayLike, Direction, Metric
-from ._ranking import DIRECTIONS, Ranking, check_count, check_direction, ways_of
+from ._ranking import DIRECTIONS, Ranking, check_count, check_direction, mean_over
 from ._ties import TiedRanks
-from .similarity import _squared_distances, _torch_distances
 
 
 def match_ranks(
@@ -220,7 +218,7 @@ def mean_reciprocal_rank(
     if n_candidates is None:
         return _mean_of_ranks(Z_a, Z_b, direction, options, TiedRanks.mean_reciprocal)
     n_candidates, ranking = check_count("n_candidates", n_candidates), Ranking(Z_a, Z_b, **options)
-    return _mean_over(direction, lambda way: _sampled_reciprocal(ranking, way, n_candidates))
+    return mean_over(direction, lambda way: _sampled_reciprocal(ranking, way, n_candidates))
 
 
 def _sampled_reciprocal(ranking, way, n_candidates):
@@ -290,68 +288,9 @@ def mean_average_precision(
     for name in options.keys() & {"groups", "groups_b"}:
         raise TypeError(f"mean_average_precision takes labels, not {name}.")
     ranking = Ranking(Z_a, Z_b, groups=labels, groups_b=labels_b, **options)
-    return _mean_over(direction, lambda way: ranking.average_precisions(way).mean())
-
-
-def foscttm(
-    Z_a: ArrayLike | None = None, Z_b: ArrayLike | None = None, *, direction: Direction = "both",
-    function: Metric | None = None, **options: Any,
-) -> float:  # fmt: skip
-    """Fraction of samples closer than the true match: the mean over the queries of (rank - 1) / (n_candidates - 1).
-
-    The measure by which alignments of single cells are compared.
-
-    Parameters
-    ----------
-    Z_a, Z_b : {array-like, torch tensor} of shape (n, d)
-        Points in one space; row i of one matches row i of the other.
-    direction : {"both", "a_to_b", "b_to_a"}, default="both"
-        Which side asks; "both" is the mean of the two.
-    function : str or callable, default=None
-        Similarity of points, see `pairwise_similarity`; None is minus the Euclidean distance.
-    **options
-        The options of `match_ranks`.
-
-    Returns
-    -------
-    float
-        Between 0 and 1, LOWER is better, chance is 0.5. Of ties half count as closer.
-
-    Raises
-    ------
-    ValueError
-        As `match_ranks`, and for fewer than two candidates.
-
-    References
-    ----------
-    J. Liu, Y. Huang, R. Singh, J.-P. Vert and W. S. Noble, "Jointly embedding multiple single-cell omics measurements",
-    WABI 2019.
-
-    Examples
-    --------
-    >>> from skalign.metrics import foscttm
-    >>> round(foscttm([[0.0], [1.0], [2.0]], [[0.1], [1.1], [1.2]]), 3)
-    0.083
-    """
-    ranking = Ranking(Z_a, Z_b, function=_nearness if function is None else function, **options)
-
-    def closer(way):
-        n_candidates = ranking.shape(way)[1]
-        if n_candidates < 2:
-            raise ValueError("With one candidate nothing can be closer than the true match: foscttm needs two.")
-        return (ranking.ranks(way).mean_rank().mean() - 1.0) / (n_candidates - 1)
-
-    return _mean_over(direction, closer)
-
-
-def _nearness(X, Y):
-    return -_torch_distances(X, Y, p=2) if is_tensor(X) else -np.sqrt(_squared_distances(X, Y))
-
-
-def _mean_over(direction, metric):
-    return float(np.mean([metric(way) for way in ways_of(direction)]))
+    return mean_over(direction, lambda way: ranking.average_precisions(way).mean())
 
 
 def _mean_of_ranks(Z_a, Z_b, direction, options, metric):
     ranking = Ranking(Z_a, Z_b, **options)
-    return _mean_over(direction, lambda way: metric(ranking.ranks(way)))
+    return mean_over(direction, lambda way: metric(ranking.ranks(way)))

@@ -26,9 +26,8 @@ from .._typing import (
 )
 from ..base import OutputMixin, wrap_output
 from ..correlation._canonical import check_choice
-from ._decode import ctc_decode
 from ._label_graph import check_feasible
-from ._spans import Span, find_spans
+from ._spans import Span
 from ._transcript_net import TranscriptNetMixin
 from ._transcripts import check_transcripts, encode, label_error_rate
 
@@ -325,21 +324,6 @@ class CTCAligner(TranscriptNetMixin, OutputMixin, TransformerMixin, BaseEstimato
         log_posteriors = self._log_posteriors(X)
         transcripts = check_transcripts(y, log_posteriors, type(self).__name__)
         return 1.0 - label_error_rate(encode(transcripts, self.classes_, unknown=-1), self._decoded(log_posteriors))
-
-    def _decoded(self, log_posteriors):
-        """Transcripts as places in `classes_`."""
-        options = {"beam_width": self.beam_width, "topology": self._topology, "switch_penalty": self.switch_penalty_}
-        return [found.labels - self._n_blanks for found in ctc_decode(log_posteriors, self.decode, **options)]
-
-    def _labels(self, codes):
-        classes = self.classes_.tolist()
-        return [[classes[place] for place in own] for own in codes]
-
-    def _spans(self, log_posteriors, codes, transcripts, boundaries):
-        return [
-            find_spans(own, places + self._n_blanks, labels, self._topology, boundaries)
-            for own, places, labels in zip(log_posteriors, codes, transcripts)
-        ]
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the columns of `transform`: the labels, for "ctc" behind ``<blank>``.

@@ -20,6 +20,7 @@ from ..views import Views
 from ._decode import ctc_decode
 from ._frame_encoder import FrameEncoder
 from ._label_graph import TOPOLOGIES, check_feasible
+from ._spans import find_spans
 from ._transcripts import check_transcripts, encode, find_classes, label_error_rate
 
 _BUILT_IN = "frame_convolutions"  # what both built-in encoders are, with hidden layers and without
@@ -90,6 +91,21 @@ class TranscriptNetMixin(TrainingOptionsMixin):
     def _log_posteriors(self, X):
         sequences = self._sequences(X)  # says so if there is no net yet
         return self._net.log_posteriors(sequences)
+
+    def _decoded(self, log_posteriors):
+        """Transcripts as places in `classes_`."""
+        options = {"beam_width": self.beam_width, "topology": self._topology, "switch_penalty": self.switch_penalty_}
+        return [found.labels - self._n_blanks for found in ctc_decode(log_posteriors, self.decode, **options)]
+
+    def _labels(self, codes):
+        classes = self.classes_.tolist()
+        return [[classes[place] for place in own] for own in codes]
+
+    def _spans(self, log_posteriors, codes, transcripts, boundaries):
+        return [
+            find_spans(own, places + self._n_blanks, labels, self._topology, boundaries)
+            for own, places, labels in zip(log_posteriors, codes, transcripts)
+        ]
 
     def _train(self, sequences, columns, n_outputs, earlier):
         import torch
