@@ -80,7 +80,13 @@ def _of_first(S, k, rounding):
         chosen = np.concatenate([np.flatnonzero(line > kth + tie), np.flatnonzero(abs(line - kth) <= tie)[:k]])
         cut[row] = np.sort(chosen)
         inside[row] = False
-    values, positions = _padded(S, inside, [*cut.values()], [*cut])
+    values, positions = _padded(*_entries(S, inside), S.shape[0])
+    if cut:
+        short = max(map(len, cut.values())) - values.shape[1]
+        values = np.pad(values, ((0, 0), (0, max(short, 0))), constant_values=-np.inf)
+        positions = np.pad(positions, ((0, 0), (0, max(short, 0))))
+    for row, chosen in cut.items():
+        values[row, : len(chosen)], positions[row, : len(chosen)] = to_numpy(S[row])[chosen], chosen
     return _first_k(values, positions, k, rounding)
 
 
@@ -89,10 +95,11 @@ def _with_later(best, S, start, rounding):
     values, positions = best
     bound = values[:, -1]
     inside = _column(bound + _tolerance(bound, rounding), S) < S
-    touched = np.flatnonzero(to_numpy(inside.any(1)))
-    if len(touched):
-        at = like(touched, S)
-        new, places = _padded(S[at], inside[at])
+    rows, columns, new = _entries(S, inside)
+    if len(rows):
+        is_touched = np.bincount(rows, minlength=len(bound)) > 0
+        touched = np.flatnonzero(is_touched)
+        new, places = _padded((np.cumsum(is_touched) - 1)[rows], columns, new, len(touched))
         merged = np.hstack([values[touched], new]), np.hstack([positions[touched], places + start])
         rounding = rounding[0], rounding[1][touched]
         values[touched], positions[touched] = _first_k(*merged, values.shape[1], rounding)
@@ -114,18 +121,19 @@ def _first_k(values, positions, k, rounding):
     return values[:, :k].copy(), positions[:, :k].copy()
 
 
-def _padded(S, inside, more=(), more_rows=()):
-    """Entries of `S` that are inside, and more at given places of some rows: left in each row, -inf at its end."""
-    rows, columns = (to_numpy(part) for part in _nonzero(inside))
-    values = to_numpy(S[like(rows, S), like(columns, S)])
-    counts = np.bincount(rows, minlength=S.shape[0])
-    width = max(counts.max(), max(map(len, more), default=0))
-    out = np.full((S.shape[0], width), -np.inf, dtype=values.dtype)
+def _entries(S, inside):
+    """Rows, columns and values of the entries of `S` that are inside, on the host."""
+    rows, columns = _nonzero(inside)
+    return to_numpy(rows), to_numpy(columns), to_numpy(S[rows, columns])
+
+
+def _padded(rows, columns, values, n_rows):
+    """Entries and their columns, left in each row, with -inf at its end; `rows` ascends."""
+    counts = np.bincount(rows, minlength=n_rows)
+    out = np.full((n_rows, counts.max()), -np.inf, dtype=values.dtype)
     positions = np.zeros(out.shape, dtype=np.int64)
     at = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     out[rows, at], positions[rows, at] = values, columns
-    for row, places in zip(more_rows, more):
-        out[row, : len(places)], positions[row, : len(places)] = to_numpy(S[row])[places], places
     return out, positions
 
 
