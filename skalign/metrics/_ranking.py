@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from numbers import Real
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +11,8 @@ from sklearn.utils.extmath import row_norms
 
 from .._backend import astype, is_numpy, is_tensor, like, namespace, to_numpy
 from .._input import is_whole
-from ._ties import TiedRanks, expected_average_precision
+from ._counting import Chunk, count_in_columns, log_sum_exp, mean_of_largest
+from ._ties import TiedRanks
 from .similarity import apply_similarity, batches, check_rows, check_similarity_name, check_two, unit_rows
 
 DIRECTIONS = ("a_to_b", "b_to_a")
@@ -21,65 +20,10 @@ _OPPOSITE = dict(zip(DIRECTIONS, DIRECTIONS[::-1]))
 NORMALIZATIONS = (None, "csls", "inverted_softmax")
 # Numbers in one chunk of the similarity matrix: 32 MB in float64.
 _CHUNK = 2**22
+_SQUARE = 64  # rows whose products with each other are taken for the sake of the diagonal
 # Scores computed from equal embeddings differ by rounding, and by where in a block of the product they stand. Closer
 # than this many units of rounding they count as tied; so no metric depends on the chunk size or the order of rows.
 _TIE = 16 * np.finfo(np.float64).eps
-
-
-class Chunk(NamedTuple):
-    """Scores of some queries."""
-
-    scores: object  # (n_queries, n_candidates), float64
-    right: object  # (n_queries, w), scores of the right answers; rows with fewer repeat one of them
-    valid: object  # (n_queries, w), False at repetitions
-    rounding: tuple  # (relative, absolute) tolerance: a tie is |s - t| <= relative |t| + absolute
-
-    def bounds(self, values):
-        """The lowest and the highest score that tie with `values`."""
-        relative, absolute = self.rounding
-        tolerance = relative * abs(values) + absolute
-        return values - tolerance, values + tolerance
-
-    def ranks(self):
-        best = namespace(self.right).max(self.right, axis=1, keepdims=True)
-        low, high = self.bounds(best)
-        better = _count(self.scores, high, strict=True)
-        tied_right = to_numpy((self.valid & (self.right >= low)).sum(1))
-        return TiedRanks(better, _count(self.scores, low, strict=False) - better - tied_right, tied_right)
-
-    def average_precisions(self):
-        xp = namespace(self.right)
-        n_right = to_numpy(self.valid.sum(1))
-        # Sorted, because a search for sorted values is several times faster; repetitions go to the front.
-        lowest = xp.min(self.right, axis=1, keepdims=True)
-        right = xp.sort(xp.where(self.valid, self.right, lowest), axis=1)
-        valid = np.arange(right.shape[1]) >= right.shape[1] - n_right[:, None]
-        low, high = self.bounds(right)
-        above, tied = _places(self.scores, low, high)
-        right_above, right_tied = _places(xp.where(like(valid, right), right, lowest - xp.inf), low, high)
-        return expected_average_precision(above, tied * valid, right_above, right_tied, n_right)
-
-
-def _count(scores, thresholds, strict):
-    """How many scores of each row are above the threshold of the row, or at least as high."""
-    compare = np.greater if strict else np.greater_equal
-    if is_numpy(scores):  # row by row, because a row stays in the cache and a count along an axis is slower
-        return np.array([np.count_nonzero(compare(row, t)) for row, t in zip(scores, thresholds[:, 0])])
-    return to_numpy((scores > thresholds if strict else scores >= thresholds).sum(1))
-
-
-def _places(scores, low, high):
-    """How many scores of a row are above `high`, and how many from `low` to `high`, for each entry of these."""
-    xp = namespace(scores)
-    scores = xp.sort(scores, axis=1)
-
-    def search(values, side):
-        if is_numpy(scores):
-            return np.stack([np.searchsorted(row, v, side=side) for row, v in zip(scores, values)])
-        return to_numpy(xp.searchsorted(scores, values, side=side))
-
-    up_to_high = search(high, "right")
-    return scores.shape[1] - up_to_high, up_to_high - search(low, "left")
 
 
 class Ranking:
@@ -113,6 +57,7 @@ class Ranking:
             self._set_matrix(similarity)
         else:
             raise ValueError("Give either the embeddings Z_a and Z_b or similarity=, not both.")
+        self.matched = groups is None
         self.codes = dict(zip(DIRECTIONS, _group_codes(groups, groups_b, self.sizes)))
 
     def _set_embeddings(self, Z_a, Z_b):
@@ -185,10 +130,10 @@ class Ranking:
             S = self._scores(other, candidates)
             if self.normalization == "csls":
                 # CSLS is 2 s - r_query - r_candidate. The query's own term does not change its ranking, nor does 2.
-                parts.append(_mean_of_largest(S, self.n_neighbors) / 2)
+                parts.append(mean_of_largest(S, self.n_neighbors) / 2)
             else:
                 # exp(beta s) / sum over queries of exp(beta s) ranks like s minus the logarithm of the sum over beta.
-                parts.append(_log_sum_exp(self.beta * S) / self.beta)
+                parts.append(log_sum_exp(self.beta * S) / self.beta)
         return namespace(*parts).concat(parts)
 
     def _rounding(self, direction, queries, hubness):
@@ -236,11 +181,50 @@ class Ranking:
 
     def ranks(self, direction):
         """Ranks of the first right answers to all queries."""
-        parts = [chunk.ranks() for chunk in self.chunks(direction)]
-        return TiedRanks(*(np.concatenate([getattr(p, name) for p in parts]) for name in TiedRanks.__annotations__))
+        return _joined([chunk.ranks() for chunk in self.chunks(direction)])
+
+    def ranks_by_way(self, direction):
+        """`ranks` of one way or both, by name; both at once where one look at the scores tells them."""
+        ways = ways_of(direction)
+        matched = self.matched and self.normalization is None and (self.matrix is not None or self.function == "dot")
+        return self._ranks_of_matches() if matched and len(ways) == 2 else {way: self.ranks(way) for way in ways}
+
+    def _ranks_of_matches(self):
+        """Ranks both ways where row i of one side is the right answer to row i of the other."""
+        matches, parts, better, at_least = self._matches(), [], 0, 0
+        every = Chunk(None, matches[:, None], None, self._rounding("b_to_a", slice(None), None))
+        low, high = (bound[:, 0] for bound in every.bounds(every.right))
+        for queries in self._batches("a_to_b"):
+            scores = self._scores("a_to_b", queries)
+            if self.matrix is None:  # rounding differs by the place in a product
+                rows = like(np.arange(scores.shape[0]), scores)
+                scores[rows, queries.start + rows] = matches[queries]
+            right = matches[queries, None]
+            rounding = self._rounding("a_to_b", queries, None)
+            parts.append(Chunk(scores, right, right == right, rounding).ranks())
+            better = better + count_in_columns(scores, high, strict=True)
+            at_least = at_least + count_in_columns(scores, low, strict=False)
+        one = np.ones_like(better)
+        return dict(zip(DIRECTIONS, (_joined(parts), TiedRanks(better, at_least - better - one, one))))
+
+    def _matches(self):
+        """The score of every row with its match."""
+        if self.matrix is not None:
+            return astype(_diagonal(self.matrix), namespace(self.matrix).float64)
+        rows = batches(self.sizes[0], _SQUARE)
+        parts = [_diagonal(apply_similarity(self._rows(0, i), self._rows(1, i), self.function)) for i in rows]
+        return namespace(*parts).concat(parts)
 
     def average_precisions(self, direction):
         return np.concatenate([chunk.average_precisions() for chunk in self.chunks(direction)])
+
+
+def _diagonal(S):
+    return namespace(S).linalg.diagonal(S)
+
+
+def _joined(parts):
+    return TiedRanks(*(np.concatenate([getattr(p, name) for p in parts]) for name in TiedRanks.__annotations__))
 
 
 def _parts(Z):
@@ -251,25 +235,6 @@ def _parts(Z):
 
 def _lengths(Z):
     return row_norms(Z) if not is_tensor(Z) else namespace(Z).linalg.vector_norm(Z, axis=1)
-
-
-def _mean_of_largest(S, k):
-    n_rows, n_columns = S.shape
-    k = min(k, n_columns)
-    if not is_numpy(S):
-        return S.topk(k, dim=1).values.mean(dim=1)
-    # Cut a row into blocks: at least k entries reach the k-th largest maximum of a block, and few more do. This
-    # leaves little to sort, and takes a fraction of the time of a partition of the row.
-    size = isqrt(n_columns // k)
-    blocks = S[:, : n_columns // size * size].reshape(n_rows, size, -1).max(axis=1)
-    bounds = np.partition(blocks, -k, axis=1)[:, -k]
-    return np.array([np.sort(row[row >= bound])[-k:].mean() for row, bound in zip(S, bounds)])
-
-
-def _log_sum_exp(S):
-    xp = namespace(S)
-    highest = xp.max(S, axis=1, keepdims=True)
-    return xp.log(xp.sum(xp.exp(S - highest), axis=1)) + highest[:, 0]
 
 
 def check_direction(direction, allowed=("both", *DIRECTIONS)):

@@ -69,9 +69,9 @@ def retrieval_report(
     ks = [check_count("every k in ks", k) for k in ks]
     ranking = Ranking(Z_a, Z_b, **options)
     report, chance = RetrievalReport(), {}
-    for way in ways:
+    for way, ranks in ranking.ranks_by_way(direction).items():
         n_right, n_candidates = ranking.n_right(way), ranking.shape(way)[1]
-        report[way] = _metrics(ranking.ranks(way), ks)
+        report[way] = _metrics(ranks, ks)
         chance[way] = _metrics(TiedRanks(np.zeros_like(n_right), n_candidates - n_right, n_right), ks)
         if options.get("groups") is not None:
             all_tied = np.full_like(n_right, n_candidates)[:, None], n_right[:, None]

@@ -218,12 +218,13 @@ def mean_reciprocal_rank(
     if n_candidates is None:
         return _mean_of_ranks(Z_a, Z_b, direction, options, TiedRanks.mean_reciprocal)
     n_candidates, ranking = check_count("n_candidates", n_candidates), Ranking(Z_a, Z_b, **options)
-    return mean_over(direction, lambda way: _sampled_reciprocal(ranking, way, n_candidates))
+    ranks = ranking.ranks_by_way(direction)
+    return float(np.mean([_sampled_reciprocal(ranking, way, own, n_candidates) for way, own in ranks.items()]))
 
 
-def _sampled_reciprocal(ranking, way, n_candidates):
+def _sampled_reciprocal(ranking, way, ranks, n_candidates):
     """Mean reciprocal rank among the right answers and random others, `n_candidates` together."""
-    ranks, n_right = ranking.ranks(way), ranking.n_right(way)
+    n_right = ranking.n_right(way)
     values = np.empty(len(n_right))
     for right in np.unique(n_right):
         n_wrong = ranking.shape(way)[1] - right
@@ -292,5 +293,5 @@ def mean_average_precision(
 
 
 def _mean_of_ranks(Z_a, Z_b, direction, options, metric):
-    ranking = Ranking(Z_a, Z_b, **options)
-    return mean_over(direction, lambda way: metric(ranking.ranks(way)))
+    ranks = Ranking(Z_a, Z_b, **options).ranks_by_way(direction)
+    return float(np.mean([metric(own) for own in ranks.values()]))

@@ -22,6 +22,7 @@ from skalign.metrics import (
     recall_at_k,
     retrieval_report,
 )
+from skalign.metrics._ranking import Ranking
 
 torch = pytest.importorskip("torch")
 
@@ -277,6 +278,32 @@ def test_directions_and_their_mean():
     ways = [mean_reciprocal_rank(similarity=S, direction=d) for d in ("a_to_b", "b_to_a", "both")]
     assert ways == pytest.approx([2 / 3, 5 / 9, 11 / 18])
     assert median_rank(similarity=S) == 2.5
+
+
+@pytest.mark.parametrize("chunk_size", [None, 300, 7])
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor, sp.csr_array, lambda Z: np.asarray(Z, np.float32)],
+                         ids=["numpy", "torch", "sparse", "float32"])  # fmt: skip
+@pytest.mark.parametrize("function", ["cosine", "dot", "rbf"])
+def test_both_ways_at_once_are_the_two_ways(function, kind, chunk_size):
+    Z_a, Z_b = embeddings(n=700, d=3)
+    Z_a[10:40], Z_b[100:400] = Z_a[0], Z_b[0]  # collapsed rows tie
+    Z_a[500:510] = Z_b[505:520] = 0.0
+    ranking = Ranking(kind(Z_a), kind(Z_b), function=function, chunk_size=chunk_size)
+    for way, ranks in ranking.ranks_by_way("both").items():
+        expected = ranking.ranks(way)
+        for name in ("better", "tied_wrong", "tied_right"):
+            np.testing.assert_array_equal(getattr(ranks, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 300, 7])
+def test_both_ways_of_a_matrix_that_is_not_altered(chunk_size):
+    S = tied_similarity(700, 700)
+    S.flags.writeable = False
+    for own in (S, torch.tensor(S)):
+        ranking = Ranking(similarity=own, chunk_size=chunk_size)
+        for way, ranks in ranking.ranks_by_way("both").items():
+            np.testing.assert_array_equal(ranks.mean_rank(), ranking.ranks(way).mean_rank())
+            np.testing.assert_array_equal(ranks.mean_rank(), match_ranks(similarity=S, direction=way))
 
 
 def test_five_captions_for_each_image():
