@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from inspect import cleandoc
+import re
+from functools import partial
+from inspect import cleandoc, signature
 
 _ENCODER = """
 encoder : {"mlp", "linear", "residual", "identity"}, Module, callable, mapping or ByView, default="mlp"
@@ -72,12 +74,25 @@ random_state : int, RandomState or None, default=None
 """
 
 
+_NUMBER = re.compile(r"^(\w+)( : .*default=)([\d.e-]+)$", re.MULTILINE)
+
+
 def documents_training(cls):
-    """Class decorator: puts the shared parameters in the place of ``{encoder}`` and others in the docstring."""
+    """Class decorator: puts the shared parameters in the place of ``{encoder}`` and others in the docstring.
+
+    Numbers behind ``default=`` become those of the class.
+    """
     if cls.__doc__ is not None:  # python -OO strips it
         lines = cleandoc(cls.__doc__).split("\n")
         shared = {
             "{encoder}": _ENCODER, "{encode_batch_size}": _ENCODE_BATCH_SIZE, "{training}": _TRAINING,
         }  # fmt: skip
-        cls.__doc__ = "\n".join(cleandoc(shared[line]) if line in shared else line for line in lines)
+        text = "\n".join(cleandoc(shared[line]) if line in shared else line for line in lines)
+        cls.__doc__ = _NUMBER.sub(partial(_own_default, signature(cls)), text)
     return cls
+
+
+def _own_default(signature, found):
+    name, between, number = found.groups()
+    default = signature.parameters[name].default
+    return found[0] if float(number) == default else f"{name}{between}{default}"

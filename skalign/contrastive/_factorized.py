@@ -22,7 +22,7 @@ class FactorizedContrastiveAligner(FactorizedTrainingMixin, NetAlignerMixin, Bas
     Parameters
     ----------
     n_shared : int, default=8
-        Width of the shared block. Not much more than what is shared needs: what is left over fills with what is unique.
+        Width of the shared block. Not much more than what is shared needs: what is left over is projected out.
     n_unique : int, default=8
         Width of the unique block of every view.
     blocks : {"both", "shared", "unique"}, default="both"

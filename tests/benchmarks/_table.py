@@ -22,7 +22,7 @@ call, of 3 rounds at least (one where it takes longer than ten seconds). "12x" b
 skalign takes; below 1x it is the faster one. MB are 10^6 bytes of peak memory beyond what a fresh process held before
 the call, its result included: the high-water mark of resident memory, or ("arrays") what numpy allocates.
 
-A bar is a promise: the suite fails where one is missed. A goal was set and is not reached everywhere: the table says so.
+A bar is a promise: the suite fails where one is missed. A goal is not reached everywhere, and the table says so.
 """
 
 

@@ -201,7 +201,8 @@ def test_ten_thousand_samples_take_sixty_megabytes(function, dtype, bench, pick)
 @pytest.mark.parametrize("options", ["", ", kernel='rbf', batch_size=1_000"], ids=["linear", "rbf"])
 def test_a_hundred_thousand_samples_take_no_more(options, bench, pick):
     call = f"lambda X, Y: cka(X, Y{options})"
-    memory(bench, f"cka{', rbf, batches of 1,000' if options else ''}", call, pick(100_000, 3_000), (512, 512), "float32", 60)
+    what = f"cka{', rbf, batches of 1,000' if options else ''}"
+    memory(bench, what, call, pick(100_000, 3_000), (512, 512), "float32", 60)
 
 
 def test_neighbours_of_a_hundred_thousand_samples_take_chunks(bench, pick):

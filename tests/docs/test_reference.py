@@ -1,7 +1,9 @@
 """Every public name has a page in the reference, and a docstring that keeps to numpydoc."""
 
+import ast
 import importlib
 import inspect
+import re
 from dataclasses import is_dataclass
 
 import pytest
@@ -61,6 +63,21 @@ def _described():
             for name, member in inspect.getmembers(thing, callable):
                 if not name.startswith("_") and (getattr(member, "__module__", None) or "").startswith("skalign"):
                     yield f"{full}.{name}"
+
+
+@pytest.mark.parametrize("full", sorted(_described()))
+def test_documented_defaults_are_those_of_the_signature(full):
+    owner, name = full.rsplit(".", 1)
+    thing = resolve(full) if full in LISTED else getattr(resolve(owner), name)
+    documented = re.findall(r"^(\w[\w, ]*) : .*default=(.+)$", inspect.getdoc(thing) or "", re.MULTILINE)
+    parameters = inspect.signature(thing).parameters if documented else {}
+    for name, text in ((name, text) for names, text in documented for name in names.split(", ")):
+        default = parameters[name].default
+        try:
+            expected = ast.literal_eval(text)
+        except (ValueError, SyntaxError):  # the name of a function
+            expected, default = text, getattr(default, "__name__", default)
+        assert expected == default, f"{full}: {name} is documented as {text}, and is {default!r}"
 
 
 def _exempt(full, code, found):
