@@ -39,6 +39,7 @@ class OrderTrainingMixin:
     def _objective(self, encoders):
         from ._order_objective import OrderObjective
 
+        self._geometry = self.geometry  # that of the embeddings, whatever is set later
         for encoder in encoders.values():
             encoder.geometry_ = self.geometry
         return OrderObjective(list(encoders), self.geometry, self.margin, self.curvature, self.learn_curvature)
@@ -103,7 +104,7 @@ class OrderTrainingMixin:
 
         A, B = (Z if is_tensor(Z) else torch.as_tensor(np.ascontiguousarray(Z)) for Z in (A, B))
         with torch.no_grad():
-            return energy(A.double(), B.double().to(A.device), self.geometry, curvature)
+            return energy(A.double(), B.double().to(A.device), self._geometry, curvature)
 
 
 def weighted_precision(scores, relation):

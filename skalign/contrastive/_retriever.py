@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from numbers import Real
+from collections.abc import Mapping, Set
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -302,22 +302,30 @@ def _as_ids(y):
     """Ids as an array whose first axis is the rows."""
     if is_tensor(y) or hasattr(y, "__array__"):
         ids = to_numpy(y)
-    elif isinstance(y, (str, bytes, Mapping)):
+    elif isinstance(y, (str, bytes, Mapping, Set)):
         raise ValueError(f"y holds one id for each row; it is a {type(y).__name__}.")
     else:
         y = list(y)
         if all(isinstance(value, (Real, np.generic)) for value in y):
-            return np.asarray(y)
-        ids = np.empty(len(y), dtype=object)  # strings as they are: the longest would decide about the memory
-        ids[:] = y
+            ids = np.asarray(y)
+            if ids.dtype.kind != "f" or not any(isinstance(value, Integral) for value in y):
+                return ids
+        ids = _as_objects(y)  # strings as they are: the longest would decide about the memory
     if ids.ndim == 0:
         raise ValueError("y holds one id for each row; it is a single value.")
     return ids
 
 
+def _as_objects(values):
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    return objects
+
+
 def _joined(old, new):
-    if (old.dtype.kind in "US") != (new.dtype.kind in "US"):  # numbers would become strings
-        old, new = old.astype(object), new.astype(object)
+    # Numbers would become strings, and whole numbers of different kinds floats, which round long ones.
+    if old.dtype.kind != new.dtype.kind:
+        old, new = (_as_objects(list(ids)) if ids.ndim == 1 else ids.astype(object) for ids in (old, new))
     return np.concatenate([old, new])
 
 

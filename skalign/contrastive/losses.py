@@ -322,6 +322,9 @@ def _scalar(value, A):
 
 
 def _check_pairs(A, B, positives):
+    for name, value in (("A", A), ("B", B), ("positives", positives)):
+        if not (isinstance(value, Tensor) or (value is None and name == "positives")):
+            raise TypeError(f"{name} must be a tensor, got {type(value).__name__}.")
     if A.ndim != 2 or A.shape != B.shape or len(A) == 0:
         raise ValueError(f"A and B must have the same shape (n, d), got {tuple(A.shape)} and {tuple(B.shape)}.")
     if positives is not None and positives.shape != (len(A),):

@@ -13,6 +13,8 @@ from .._typing import Rows
 from ..base import PairedAlignerMixin, ViewEncoder
 from ..views._by_view import by_view
 
+_LEAST_SQUARES = np.finfo(np.float64).tiny / np.finfo(np.float64).eps  # smaller sums of squares have lost digits
+
 
 class VariateEncoder(ViewEncoder):
     """Base of encoders whose outputs are canonical variates, scaled by ``factors_``."""
@@ -117,6 +119,17 @@ def check_rank(n_components, ranks, why=""):
     if n_components > least:
         raise ValueError(f"n_components={n_components} is more than the rank {least} of view {name!r}{why}.")
     return n_components
+
+
+def check_varies(name, total):
+    """Raise unless the squares of a centred view, whose sum or mean is `total`, can be computed with."""
+    if total == 0:
+        raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+    if not _LEAST_SQUARES < total < np.inf:
+        raise ValueError(
+            f"View {name!r}: its values are too {'small' if total < 1 else 'large'} for squares of them in float64. "
+            "Bring it to another unit."
+        )
 
 
 def check_choice(parameter, value, choices):

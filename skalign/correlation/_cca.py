@@ -14,11 +14,11 @@ from .._backend import astype, float_dtype, like, namespace, to_numpy
 from .._encoder import Encoders
 from .._typing import Array, ArrayLike, Device, PerViewValue, Rows, Seed, Self
 from ..views import Views
-from ._canonical import CanonicalMixin, check_choice, check_rank
+from ._canonical import CanonicalMixin, check_rank, check_varies
 from ._linear_encoder import LinearEncoder
-from ._linear_solvers import SOLVERS, cross_blocks, sign_of_columns, top_components, whiten
+from ._linear_solvers import check_solver, cross_blocks, sign_of_columns, top_components, whiten
 from ._moments import SHRINKAGE_RULES, Moments, center_tables, chosen_shrinkage, column_squares, row_weights
-from ._out_of_core import OutOfCoreMixin, any_lazy, moments_of_row_blocks
+from ._out_of_core import OutOfCoreMixin, any_lazy, layout_of, moments_of_row_blocks, same_layout
 from ._significance import SignificanceMixin
 from ._variates import Variates
 
@@ -155,17 +155,17 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
         -------
         self
         """
-        check_choice("solver", self.solver, SOLVERS)
+        check_solver(self.solver, self.randomized_rank)
         tables, encoders = self._check_views(X, y, LinearEncoder)
         shrinkages = self._shrinkages(list(tables), SHRINKAGE_RULES)
         tables = self._move(tables)
-        widths = {name: table.shape[1] for name, table in tables.items()}
+        layout = layout_of(encoders)
         if any_lazy(tables):
             self._check_moments_do()
             quartics = any(c in ("auto", "ledoit_wolf") for c in shrinkages.values())
             moments = moments_of_row_blocks(tables, sample_weight, quartics=quartics)
             self._solve(encoders, shrinkages, moments)
-            self._moments, self._widths = moments, widths
+            self._moments, self._layout = moments, layout
             return self
         weights = _weights_of(sample_weight, tables)
         centered, origins, shifts, weight, n_rows = center_tables(list(tables.values()), weights)
@@ -175,7 +175,7 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
             moments = Moments.of(centered, origins, weight, n_rows, shifts)
         means = [origin + shift for origin, shift in zip(origins, shifts)]
         self._solve(encoders, shrinkages, moments, centered, means, weight, n_rows, weights)
-        self._moments, self._widths = moments, widths
+        self._moments, self._layout = moments, layout
         return self
 
     def _check_moments_do(self):
@@ -210,21 +210,15 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
                 "This fit kept no co-moments, as a view had as many columns as rows: start with partial_fit."
             )
         try:
-            check_choice("solver", self.solver, SOLVERS)
+            check_solver(self.solver, self.randomized_rank)
             tables, encoders = self._check_views(X, y, LinearEncoder, min_samples=1)
             shrinkages = self._shrinkages(list(tables), ("oas",))
-            widths = {name: table.shape[1] for name, table in tables.items()}
-            if before is not None and widths != self._widths:
-                for name in widths.keys() & self._widths.keys():
-                    if widths[name] != self._widths[name]:
-                        raise ValueError(
-                            f"View {name!r}: X has {widths[name]} features, but {type(self).__name__} is expecting "
-                            f"{self._widths[name]} features as input."
-                        )
-                raise ValueError(f"This chunk has the views {list(widths)}; those before were {list(self._widths)}.")
+            layout = layout_of(encoders)
+            if before is not None:
+                layout = same_layout(layout, self._layout, type(self).__name__)
             if self.n_components is not None:
-                check_rank(self.n_components, widths)
-            order = list(widths if before is None else self._widths)
+                check_rank(self.n_components, {name: width for name, (width, _) in layout.items()})
+            order = list(layout)
             encoders = Encoders({name: encoders[name] for name in order})
             tables = self._move({name: tables[name] for name in order})
             if any_lazy(tables):
@@ -239,7 +233,7 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
             self.__dict__.clear()
             self.__dict__.update(state)
             raise
-        self._moments, self._widths = moments, {name: widths[name] for name in order}
+        self._moments, self._layout = moments, layout
         if moments.n_rows > max(self.n_components or 1, 1):
             try:
                 self._solve(encoders, shrinkages, moments)
@@ -260,8 +254,7 @@ class CCA(OutOfCoreMixin, SignificanceMixin, CanonicalMixin, BaseEstimator, auto
             xp = namespace(means[i])
             C = moments.covariance(i, i) if moments is not None else None
             trace = moments.trace(i) if moments is not None else float(xp.sum(column_squares(data[i]))) / weight
-            if not trace > 0:
-                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            check_varies(name, trace)
             fourths = moments.quartics[i][1] if moments is not None and moments.quartics is not None else None
             c = used[name] = chosen_shrinkage(shrinkages[name], data[i], C, weight, weights, fourths)
             mu = trace / means[i].shape[0]

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
 from .._backend import astype, float_dtype, like, namespace, resident, to_numpy
+from .._input import is_whole
 from .._typing import Device, Metric, PerViewValue, Rows, Seed, Self
 from ..views import Precomputed
 from ..views._by_view import by_view
@@ -225,8 +226,8 @@ class KernelCCA(OutOfCoreMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_
         check_choice("solver", self.solver, ("auto", "cholesky", "eigen"))
         if self.approximation is not None:
             check_choice("approximation", self.approximation, ("nystroem", "rff"))
-            if isinstance(self.n_landmarks, bool) or not self.n_landmarks >= 1:
-                raise ValueError(f"n_landmarks must be at least 1, got {self.n_landmarks!r}.")
+            if not is_whole(self.n_landmarks, 1):
+                raise ValueError(f"n_landmarks must be a whole number of at least 1, got {self.n_landmarks!r}.")
         tables, encoders = self._check_views(X, y, KernelEncoder)
         shrinkages = list(self._shrinkages(list(tables)).values())
         rng = check_random_state(self.random_state)
@@ -263,10 +264,15 @@ class KernelCCA(OutOfCoreMixin, CanonicalMixin, BaseEstimator, auto_wrap_output_
         self.gamma_, maps = {}, {}
         for name, X in tables.items():
             kernel = "precomputed" if encoders[name].rows_ is not None else kernels[name]
-            check_kernel(kernel, gammas[name], name)
+            check_kernel(kernel, gammas[name], degrees[name], coef0s[name], name)
             if kernel == "precomputed":
                 check_precomputed(X, name, self.approximation)
             gamma = None if kernel == "precomputed" else resolve_gamma(gammas[name], kernel, X, rng)
+            if kernel not in ("linear", "cosine") and isinstance(gamma, float) and not 0 < gamma < np.inf:
+                raise ValueError(
+                    f"View {name!r}: its values are too small or too large for squares of them, which gamma="
+                    f"{gammas[name]!r} is made of. Bring it to another unit."
+                )
             self.gamma_[name] = gamma
             if self.approximation == "nystroem":
                 maps[name] = NystroemFeatures(X, kernel, gamma, degrees[name], coef0s[name], self.n_landmarks, rng)

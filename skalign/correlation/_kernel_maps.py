@@ -20,12 +20,16 @@ _BLOCK = 2**23
 _SHIFT_INVARIANT = ("rbf", "exponential", "laplacian")
 
 
-def check_kernel(kernel, gamma, view):
-    """Raise unless `kernel` and `gamma` are such as `KernelCCA` documents."""
+def check_kernel(kernel, gamma, degree, coef0, view):
+    """Raise unless a kernel and its parameters are such as `KernelCCA` documents."""
     if not callable(kernel) and kernel not in (*KERNELS, "precomputed"):
         raise ValueError(
             f"kernel of view {view!r} must be callable or one of {[*KERNELS, 'precomputed']}, got {kernel!r}."
         )
+    if not isinstance(degree, Real) or isinstance(degree, bool) or not 0 < degree < np.inf:
+        raise ValueError(f"degree of view {view!r} must be a number greater than 0, got {degree!r}.")
+    if not isinstance(coef0, Real) or isinstance(coef0, bool) or not np.isfinite(coef0):
+        raise ValueError(f"coef0 of view {view!r} must be a finite number, got {coef0!r}.")
     if gamma is None or (isinstance(gamma, str) and gamma in ("scale", "median")):
         return
     if not isinstance(gamma, Real) or isinstance(gamma, bool) or not (gamma > 0 and np.isfinite(gamma)):

@@ -93,6 +93,28 @@ def correlations_of_moments(moments, m):
     return np.mean(correlations, axis=0)
 
 
+def layout_of(encoders):
+    """Width and column names, where there are some, of every view of a chunk."""
+    return {name: (e.n_features_in_, list(getattr(e, "feature_names_in_", ()))) for name, e in encoders.items()}
+
+
+def same_layout(layout, before, estimator):
+    """What is known of the columns after another chunk; ValueError unless it has the views and columns of `before`."""
+    together = {}
+    for name, (width, columns) in before.items():
+        new_width, new_columns = layout.get(name, (width, columns))
+        if new_width != width:
+            raise ValueError(
+                f"View {name!r}: X has {new_width} features, but {estimator} is expecting {width} features as input."
+            )
+        if columns and new_columns and new_columns != columns:
+            raise ValueError(f"View {name!r}: this chunk has the columns {new_columns}; those before: {columns}.")
+        together[name] = width, columns or new_columns
+    if layout.keys() != together.keys():
+        raise ValueError(f"This chunk has the views {list(layout)}; those before were {list(together)}.")
+    return together
+
+
 class OutOfCoreMixin:
     """Scoring of Dask arrays for estimators whose components are canonical variates."""
 

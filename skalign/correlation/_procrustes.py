@@ -12,8 +12,8 @@ from .._backend import astype, float_dtype, like, namespace, resolve_device, to_
 from .._input import is_whole
 from .._typing import ArrayLike, Device, Rows, Self
 from ..base import PairedAlignerMixin, ViewEncoder
-from ._canonical import check_choice, check_rank
-from ._moments import center, row_weights
+from ._canonical import check_choice, check_rank, check_varies
+from ._moments import center, column_squares, row_weights
 from ._procrustes_solvers import principal_axes, rotations_and_scales
 
 _EPS = np.finfo(np.float64).eps
@@ -176,8 +176,7 @@ class ProcrustesAligner(PairedAlignerMixin, BaseEstimator, auto_wrap_output_keys
         weights = row_weights(sample_weight, tables[0].shape[0], tables[0])
         centered, means = zip(*(center(table, weights) for table in tables))
         for name, table in zip(encoders, centered):
-            if not bool(namespace(table).any(table != 0)):
-                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            check_varies(name, float(namespace(table).sum(column_squares(table))))
         bases = self._bases(encoders, centered)
         reduced = [table if basis is None else table @ basis for table, basis in zip(centered, bases)]
         settings = {name: getattr(self, name) for name in ("scaling", "reflection", "max_iter", "tol")}

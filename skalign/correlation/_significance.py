@@ -11,8 +11,9 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import to_numpy
+from .._input import is_whole
 from .._typing import ArrayLike, Rows, Seed
-from ._canonical import VariateEncoder, check_rank
+from ._canonical import VariateEncoder, check_rank, check_varies
 from ._linear_solvers import whiten
 from ._moments import SHRINKAGE_RULES, center, chosen_shrinkage, column_squares
 
@@ -134,8 +135,8 @@ class SignificanceMixin:
         ----------
         .. [1] A. M. Winkler et al., "Permutation inference for canonical correlation analysis", NeuroImage 220, 2020.
         """
-        if n_permutations < 1:
-            raise ValueError(f"n_permutations must be at least 1, got {n_permutations!r}.")
+        if not is_whole(n_permutations, 1):
+            raise ValueError(f"n_permutations must be a whole number of at least 1, got {n_permutations!r}.")
         rng = check_random_state(random_state)
         Zx, Zy, k, white = self._canonical_scores(X, y)
         observed = _remaining(Zx, Zy, k, white)
@@ -161,8 +162,7 @@ class SignificanceMixin:
             C = centered.T @ centered / n if p < n and self.solver != "randomized" else None
             c = chosen_shrinkage(shrinkages[name], centered, C, n)
             mu = float(column_squares(centered).sum()) / n / p
-            if not mu > 0:
-                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            check_varies(name, mu)
             w = whiten(centered, C, n, c, mu, self.solver, self.randomized_rank, rng)
             scores.append(to_numpy(w.apply(centered.T).T if w.scores is None else w.scores))
             white = white and c == 0

@@ -68,11 +68,11 @@ def _solve_sparse(weights, sign, threshold):
         return np.arange(0), np.arange(0)
     # A column of its own for every row makes a full matching of any graph. Without a threshold it costs more than all
     # matches together can differ by, so that as many rows as can be are matched.
-    span = gain.max() - gain.min()
-    alone = 0.0 if threshold is not None else gain.min() - (min(n, m) + 1) * max(span, 1.0)
-    # Stored zeros count as missing edges in scipy: all costs are shifted to be at least 1.
+    span = (gain.max() - gain.min() if threshold is None else gain.max()) or 1.0
+    alone = 0.0 if threshold is not None else gain.min() - (min(n, m) + 1) * span
+    # Stored zeros count as missing edges in scipy: all costs are shifted to be at least 1, in units that survive it.
     costs = np.concatenate([-gain, np.full(n, -alone)])
-    costs -= costs.min() - 1.0
+    costs = (costs - costs.min()) / span + 1.0
     edges = np.concatenate([rows, np.arange(n)]), np.concatenate([columns, m + np.arange(n)])
     matched, partners = min_weight_full_bipartite_matching(sp.csr_array((costs, edges), shape=(n, m + n)))
     order = np.argsort(matched)

@@ -22,6 +22,7 @@ from ..metrics.similarity import check_similarity_name
 from ..views import Domains, Views
 from ._assignment import solve_assignment
 from ._collections import Collections, UnpairedAlignerMixin, known_pairs
+from ._costs import euclidean_costs
 
 
 class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -57,7 +58,8 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
     Raises
     ------
     ValueError
-        For NaN or infinity, collections of different width, and when both `similarity` and `metric` are given.
+        For NaN or infinity, collections of different width or with the same columns in another order, and when both
+        `similarity` and `metric` are given.
 
     See Also
     --------
@@ -258,6 +260,8 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
         else:
             first, second = (self._check_side(i, rows, reset=reset) for i, rows in enumerate(given[2:]))
             self._check_widths(first, second)
+            if not callable(self.similarity or self.metric):
+                self._check_columns()
             matches, totals = self._of_pair(to_numpy(first), to_numpy(second))
         if reset:
             self._target = None if given.door == "bags" else second
@@ -294,8 +298,15 @@ class AssignmentAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output_ke
                 raise ValueError(f"The function must give a matrix of shape {(len(A), len(B))}, not {weights.shape}.")
         elif self.similarity is not None:
             weights = pairwise_similarity(A, B, self.similarity)
+        elif self.metric in (None, "euclidean", "l2"):
+            weights = euclidean_costs(A, B)
+        elif self.metric == "cosine":  # scikit-learn's takes rows shorter than 2e-15 for zeros
+            weights = 1.0 - pairwise_similarity(A, B, "cosine")
         else:
-            weights = pairwise_distances(A, B, metric=self.metric or "euclidean")
+            weights = pairwise_distances(A, B, metric=self.metric)
+        name = self.similarity or self.metric or "euclidean"
+        if not callable(name) and not np.isfinite(weights).all():
+            raise ValueError(f"{name!r} of these elements is not finite: they are too large for it.")
         return self._solve(weights)
 
     def _solve(self, weights):

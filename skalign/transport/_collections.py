@@ -79,6 +79,15 @@ class UnpairedAlignerMixin(OutputMixin, TransformerMixin, auto_wrap_output_keys=
         table = list(self._sides.values())[which].check(rows, reset=reset, min_samples=min_samples)
         return table.detach() if hasattr(table, "detach") else table  # no gradient goes through a plan
 
+    def _check_columns(self):
+        """Raise where both tables have the same columns in different orders: rows are compared by position."""
+        source, target = (list(getattr(side, "feature_names_in_", ())) for side in self._sides.values())
+        if source != target and sorted(source) == sorted(target):
+            raise ValueError(
+                f"Views {list(self._sides)} have the same columns in different orders, {source} and {target}, but are "
+                "compared column by column: bring both into one order."
+            )
+
     def transform(self, X: Rows, y: Rows | None = None) -> Array:
         """Carry the first collection into the space of the second.
 

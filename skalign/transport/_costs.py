@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import pairwise_distances
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 
 from .._backend import astype, is_numpy, is_tensor, like, namespace
-from ..metrics.similarity import unit_rows
+from ..metrics.similarity import _squared_distances, unit_rows
 
 _BLOCK_ENTRIES = 2**17  # entries of a block of costs: about what the second level cache holds
 _BLOCK_ENTRIES_ON_DEVICE = 2**26
@@ -66,8 +66,21 @@ class PointCost(_OfReference):
             center = xp.mean(Y, axis=0)  # far from the origin, products of large numbers would cancel
             self._X, self._Y = X - center, Y - center
             self._x2, self._y2 = (xp.sum(table * table, axis=1) for table in (self._X, self._Y))
+            self._check_squares()
         elif isinstance(metric, str) and not is_numpy(X):
             raise ValueError(f"metric={metric!r} is not available for tensors: take one of {list(_IN_NAMESPACE)}.")
+
+    def _check_squares(self):
+        """Raise where squares vanish though points do not: all costs would be 0, and every plan as good."""
+        xp = namespace(self._Y)
+        some, limits = xp.concat([self._x2, self._y2]), xp.finfo(self.dtype)
+        if float(xp.max(some)) > 1e3 * limits.smallest_normal:
+            return
+        if bool(xp.any(self._X != 0)) or bool(xp.any(self._Y != 0)):
+            raise ValueError(
+                f"The data are too small for squares of them in {limits.dtype}: bring them to another unit, or to "
+                "float64."
+            )
 
     def rows(self, rows):
         """Costs of a slice of rows."""
@@ -135,3 +148,15 @@ def like_cost(vector, cost):
     """A vector in float64, in the library and on the device of the costs."""
     vector = like(vector, cost.reference)
     return astype(vector, namespace(vector).float64)
+
+
+def euclidean_costs(X, Y):
+    """Euclidean distances of two numpy tables in float64, right however far from the origin both lie."""
+    costs = _squared_distances(X, Y)
+    return np.sqrt(costs, out=costs)
+
+
+def nearest_rows(X, Y):
+    """Position of the row of `Y` nearest to each row of `X`, by Euclidean distance."""
+    center = Y.mean(axis=0)  # far from the origin, products of large numbers would cancel
+    return pairwise_distances_argmin(X - center, Y - center)

@@ -14,6 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 from .._backend import like, to_numpy
 from .._typing import ArrayLike, Metric
 
+_SHIFT_INVARIANT = ("euclidean", "l2", "sqeuclidean", "minkowski")  # those that scikit-learn takes from products
+
 
 def geodesic_distances(
     X: ArrayLike,
@@ -70,7 +72,7 @@ def geodesic_distances(
     array([0., 1., 2., 3., 4.])
     """
     _check_mode(mode)
-    table = to_numpy(X)
+    (table,) = _about_the_mean(metric, to_numpy(X))
     graph = _neighbors(table, n_neighbors, metric, others=len(table) - 1).kneighbors_graph(mode="distance").tocoo()
     links = graph.row, graph.col, graph.data
     n_parts, part = _parts(links, len(table))
@@ -131,8 +133,9 @@ def geodesic_to(
     array([[1.25, 0.25, 0.75]])
     """
     _check_mode(mode)
-    table, D = to_numpy(X), to_numpy(geodesics)
-    lengths, nearest = _neighbors(table, n_neighbors, metric, others=len(table)).kneighbors(to_numpy(X_new))
+    table, new = _about_the_mean(metric, to_numpy(X), to_numpy(X_new))
+    D = to_numpy(geodesics)
+    lengths, nearest = _neighbors(table, n_neighbors, metric, others=len(table)).kneighbors(new)
     if mode == "connectivity":
         same = 16.0 * np.sqrt(np.finfo(_float(table)).eps) * lengths.max()  # what rounding leaves between equal rows
         lengths = np.where(lengths > same, 1.0, 0.0)
@@ -146,6 +149,14 @@ def geodesic_to(
 def _check_mode(mode):
     if mode not in ("distance", "connectivity"):
         raise ValueError(f"mode must be 'distance' or 'connectivity', got {mode!r}.")
+
+
+def _about_the_mean(metric, table, *others):
+    """Rows less the mean of the first table, where distances stay the same: products of large numbers would cancel."""
+    if metric not in _SHIFT_INVARIANT:
+        return table, *others
+    mean = table.mean(axis=0)
+    return tuple(rows - mean for rows in (table, *others))
 
 
 def _float(table):

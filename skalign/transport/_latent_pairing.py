@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -16,8 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend import astype, float_dtype, is_numpy, like, namespace, resolve_device, to_numpy
 from .._input import check_view
 from .._typing import Array, ArrayLike, Device, Rows, Seed, Self
+from ..correlation._canonical import check_varies
 from ..views import Domains, Views
 from ._collections import UnpairedAlignerMixin, anchors_of
+from ._costs import nearest_rows
 from ._latent_checks import check_init, check_parameters, check_partners
 from ._latent_search import search
 
@@ -212,8 +213,7 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
             for which, rows in enumerate((given.source, given.target))
         )
         for name, rows in zip(given.names, (source, target)):
-            if not np.ptp(rows, axis=0).any():
-                raise ValueError(f"View {name!r} is constant: nothing can be aligned with it.")
+            check_varies(name, np.square(np.ptp(rows, axis=0)).sum())
         anchors = check_partners(anchors_of(given, X, y, anchors, self.pairs_from_y))
         truth = (np.arange(len(source)),) * 2 if given.door == "views" else None
         if given.door == "domains" and anchors is not None and len(anchors[0]) == min(len(source), len(target)):
@@ -309,7 +309,7 @@ class LatentPairingAligner(UnpairedAlignerMixin, BaseEstimator, auto_wrap_output
             self._need_two_arrays("predict")
             source, target = X, self._target
         mapped = to_numpy(self._carry(self._check_side(0, source)))
-        return pairwise_distances_argmin(mapped.astype(np.float64), target.astype(np.float64))
+        return nearest_rows(mapped, target)
 
     @available_if(lambda aligner: aligner.map != "net")
     def inverse_transform(self, X: Rows) -> Array:

@@ -77,8 +77,8 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
     max_iter : int, default=5000
         Largest number of sweeps.
     chunked : bool, default=None
-        Compute costs at every sweep, in blocks of rows, instead of keeping a kernel of shape (n, m): slower by a factor
-        of about six, in the memory of a block. None does so above 33 million entries, 256 MB in float64.
+        Compute costs at every sweep, in blocks of rows, instead of keeping a kernel of shape (n, m): three to
+        four times slower, in the memory of a block. None does so above 33 million entries, 256 MB in float64.
     pairs_from_y : bool, default=True
         Whether ``y`` beside Domains are pair ids. False where they are class labels, which this estimator does not look
         at, and both collections have some.
@@ -251,6 +251,8 @@ class OTAligner(BagTransportMixin, CostTransportMixin, UnpairedAlignerMixin, Bas
         if given.door == "bags":
             return self._fit_bags(given, sample_weight, anchors)
         source, target = (self._check_side(i, rows, reset=True) for i, rows in enumerate(given[2:]))
+        if self.method != "gromov" and not callable(self.metric):
+            self._check_columns()
         if is_tensor(source) != is_tensor(target):
             raise TypeError("One collection is a tensor and the other is not: bring both into one library.")
         dtype = namespace(source, target).result_type(source.dtype, target.dtype)

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.metrics import pairwise_distances_argmin
 
 from .._backend import astype, namespace, to_numpy
 from .._typing import Array
-from ._costs import like_cost, row_blocks
+from ._costs import like_cost, nearest_rows, row_blocks
 
 
 class EntropicPlan:
@@ -178,7 +177,7 @@ def carry_by_neighbor(rows, fitted, plan, of_plan):
     """
     plan = plan if sp.issparse(plan) else to_numpy(plan)
     carrying = np.flatnonzero(plan.sum(axis=1) > 0)
-    nearest = pairwise_distances_argmin(to_numpy(rows), to_numpy(fitted)[carrying])
+    nearest = nearest_rows(to_numpy(rows), to_numpy(fitted)[carrying])
     used, places = np.unique(nearest, return_inverse=True)  # the rows may be many more than those of the plan
     return of_plan(plan[carrying[used]])[places]
 

@@ -56,13 +56,15 @@ class ByView:
         Raises
         ------
         ValueError
-            For a view that has no value yet: a misspelt name must not pass.
+            For a view that has no value yet: a misspelt name must not pass. For a parameter of a value that has none.
         """
         for key, value in params.items():
             name, _, inner = key.partition("__")
             if name not in self._values:
                 raise ValueError(f"ByView has no view {name!r}; it has {list(self._values)}.")
             if inner:
+                if not hasattr(self._values[name], "set_params"):
+                    raise ValueError(f"The value of view {name!r}, {self._values[name]!r}, has no parameter {inner!r}.")
                 self._values[name].set_params(**{inner: value})
             else:
                 self._values[name] = value

@@ -99,10 +99,15 @@ class Domains(RowTable):
         ndarray of shape (n_rows, ...)
         """
         parts = {name: np.asarray(part) for name, part in {**(domains or {}), **named_domains}.items()}
+        if not parts:
+            raise ValueError("Domains.stack needs a y of at least one domain: Domains.stack(source=..., target=...).")
         if any(part.ndim == 0 for part in parts.values()):
             raise ValueError("Domains.stack takes one value for every row: numpy.full(len(B), -1) instead of -1.")
         order = np.argsort(_interleave({name: len(part) for name, part in parts.items()}), kind="stable")
-        stacked = np.concatenate(list(parts.values()))
+        kinds, common = {part.dtype.kind for part in parts.values()}, np.result_type(*parts.values())
+        if len(kinds) > 1 and (common.kind in "US" or (common.kind == "f" and kinds <= {"i", "u"})):
+            common = np.dtype(object)  # -1 would become a string, and long ids floats that are no longer theirs
+        stacked = np.concatenate([part.astype(common) for part in parts.values()])
         out = np.empty_like(stacked)
         out[order] = stacked
         return out

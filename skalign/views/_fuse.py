@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -35,7 +37,8 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
     Raises
     ------
     ValueError
-        When the views differ in width and are to be averaged, or when "concat" or a view by name misses one.
+        When the views differ in width and are to be averaged, when "concat" or a view by name misses one, or
+        when a DataFrame has other columns, or another order of them, than at fit.
 
     Notes
     -----
@@ -72,8 +75,9 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
             self.view_names_in_, self._widths = None, {"": self._plain(X, reset=True).shape[1]}
         else:
             self._widths = {name: _table(view, f"View {name!r}").shape[1] for name, view in X.items()}
+            self._columns = {name: _columns_of(view) for name, view in X.items()}
             self.view_names_in_ = X.names
-            if self.how not in ("mean", "concat") and self.how not in X:
+            if not isinstance(self.how, str) or (self.how not in ("mean", "concat") and self.how not in X):
                 raise ValueError(f"how must be 'mean', 'concat' or one of the views {X.names}, got {self.how!r}.")
             if (self.how == "mean" or isinstance(X, Domains)) and len(set(self._widths.values())) > 1:
                 raise ValueError(
@@ -126,6 +130,8 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         tables = [self._checked(X, name) for name in wanted]
         if len(tables) == 1:
             return tables[0]
+        if 0 < sum(map(is_tensor, tables)) < len(tables):
+            raise TypeError(f"Some of the views {wanted} are tensors, others are not: bring all into one library.")
         if any(sp.issparse(table) for table in tables):
             return sp.hstack(tables, format="csr") if self.how == "concat" else _mean(tables)
         return namespace(*tables).concat(tables, axis=1) if self.how == "concat" else _mean(tables)
@@ -134,6 +140,9 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         table = _table(X[name], f"View {name!r}")
         if table.shape[1] != self._widths[name]:
             raise ValueError(f"View {name!r} has {table.shape[1]} columns; at fit it had {self._widths[name]}.")
+        columns, at_fit = _columns_of(X[name]), self._columns[name]
+        if columns is not None and at_fit is not None and columns != at_fit:
+            raise ValueError(f"View {name!r} has the columns {columns}; at fit they were {at_fit}, in this order.")
         return table
 
     def _stacked(self, domains):
@@ -182,13 +191,23 @@ class Fuse(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
 def _mean(tables):
     """Mean of tables; each is divided before the sum, in which small integers would overflow."""
+    if any(isinstance(table, np.ndarray) and table.dtype.kind not in "biufc" for table in tables):
+        raise ValueError("Only numbers can be averaged: put an encoder into PerView, or use Fuse('concat').")
     mean = sum(table / len(tables) for table in tables)
     return np.asarray(mean) if isinstance(mean, np.matrix) else mean  # what a sparse matrix and an array add up to
+
+
+def _columns_of(view):
+    """Column names of a DataFrame, None for other tables."""
+    return list(view.columns) if hasattr(view, "columns") else None
 
 
 def _table(view, label):
     if isinstance(view, RowTable) or not (is_tensor(view) or sp.issparse(view)):
         view = np.asarray(view)
+        if view.dtype.kind == "O":  # what numpy makes of pandas' types with missing values
+            with suppress(TypeError, ValueError):
+                view = view.astype(np.float64)
     if len(view.shape) != 2:
         raise ValueError(f"{label} is not a 2D table: its shape is {tuple(view.shape)}. Reshape your data.")
     return view

@@ -126,7 +126,7 @@ class PerView(TransformerMixin, _BaseComposition, auto_wrap_output_keys=None):
             raise TypeError(
                 f"transformers must be a dict of transformers by view name, not a {type(self.transformers).__name__}."
             )
-        self._validate_names([name for name, _ in self._items])
+        self._validate_names([name for name, _ in self._items if isinstance(name, str)])  # others are no views
         if unknown := [name for name, _ in self._items if name not in X]:
             raise ValueError(f"PerView names {unknown}, which are no views; the views are {X.names}.")
         steps = {name: (self.transformers or {}).get(name, "passthrough") for name in X.names}

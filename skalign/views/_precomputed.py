@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from .._backend import is_tensor, to_numpy
 from .._typing import Array, ArrayLike
@@ -37,7 +38,7 @@ class Precomputed(RowTable):
     Raises
     ------
     ValueError
-        When the matrix is not square.
+        When the matrix is not square, or sparse.
 
     Notes
     -----
@@ -60,6 +61,8 @@ class Precomputed(RowTable):
     _not_an_array = "it is a matrix between samples, not features of them; use .square() or .matrix"
 
     def __init__(self, matrix: ArrayLike) -> None:
+        if sp.issparse(matrix):
+            raise ValueError("Precomputed takes a dense matrix: matrix.toarray() if most pairs were computed.")
         if not is_tensor(matrix):
             matrix = np.asanyarray(matrix)  # a memory map stays one
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:

@@ -45,9 +45,10 @@ def row_positions(rows, n_rows):
         return np.flatnonzero(rows)
     if rows.dtype.kind not in "iu":
         raise IndexError(f"Rows are selected by integers, a slice or a boolean mask, not by {rows.dtype} values.")
-    rows = rows.reshape(-1).astype(np.intp, copy=False)
-    if rows.size and (rows.max() >= n_rows or rows.min() < -n_rows):
+    rows = rows.reshape(-1)
+    if rows.size and (rows.max() >= n_rows or rows.min() < -n_rows):  # as they are: huge unsigned ones would wrap
         raise IndexError(f"Row {rows[(rows >= n_rows) | (rows < -n_rows)][0]} is out of range for {n_rows} rows.")
+    rows = rows.astype(np.intp, copy=False)
     return np.where(rows < 0, rows + n_rows, rows)
 
 

@@ -13,6 +13,7 @@ from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._typing import ArrayLike, Container, Rows, Self
+from ._rows import RowTable
 from ._views import Views, check_view_names
 
 
@@ -61,6 +62,8 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self
         """
         X = self._table(X, reset=True)
+        if self.columns is not None and not isinstance(self.columns, Mapping):
+            raise TypeError(f"columns must be a mapping of view to columns, not a {type(self.columns).__name__}.")
         if not self.columns:
             raise ValueError("SplitColumns needs columns for each view: SplitColumns({'image': slice(0, 64), ...}).")
         check_view_names(self.columns)
@@ -90,6 +93,8 @@ class SplitColumns(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return Views({name: _safe_indexing(X, key, axis=1) for name, key in self.columns_.items()})
 
     def _table(self, X, reset):
+        if isinstance(X, RowTable):
+            raise TypeError(f"SplitColumns makes Views of one table, and was given {type(X).__name__}.")
         if not hasattr(X, "shape"):
             X = np.asarray(X)
         if sp.issparse(X) and X.format not in ("csr", "csc"):

@@ -433,6 +433,17 @@ def test_bad_input(call, message):
         call(*pairs())
 
 
+@pytest.mark.parametrize("name", ["info_nce", "siglip", "hinge", "vse_pp", "triplet", "supcon", "dcl"])
+def test_what_is_no_tensor(name):
+    A, B = pairs()
+    numbers = {"info_nce": (1.0,), "siglip": (1.0, 0.0), "supcon": (1.0,), "dcl": (1.0,)}.get(name, ())
+    function = getattr(losses, name)
+    with pytest.raises(TypeError, match="B must be a tensor, got ndarray"):
+        function(A, B.detach().numpy(), *numbers)
+    with pytest.raises(TypeError, match="positives must be a tensor, got list"):
+        function(A, B, *numbers, positives=[0] * len(A))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("call", ["info_nce(A, B, s)", "siglip(A, B, s, b)"])
 def test_memory_of_a_large_batch(call):

@@ -184,6 +184,15 @@ def test_score_goes_by_the_order_of_the_fit():
     assert aligner.score(Views(a=X, b=Y)) > aligner.score(Views(a=Y, b=X))
 
 
+def test_the_geometry_is_that_of_the_fit():
+    X, Y = subset_pairs()
+    aligner = OrderAligner(3, **SMALL).fit(X, Y)
+    P, score = aligner.entails(X, Y), aligner.score(X, Y)
+    aligner.set_params(geometry="hyperbolic")
+    assert_array_equal(aligner.entails(X, Y), P)
+    assert aligner.score(X, Y) == score
+
+
 @pytest.mark.parametrize("kind", geometry.GEOMETRIES)
 def test_tools_and_containers(kind):
     X, Y = subset_pairs()

@@ -245,3 +245,20 @@ def test_bad_input(aligner, views):
     broken = CrossModalRetriever(aligner, similarity=lambda X, Y: np.full((len(X), len(Y)), np.nan)).fit(gallery)
     with pytest.raises(ValueError, match="NaN or infinity"):
         broken.kneighbors(views, 1)
+
+
+def test_ids_of_different_kinds_stay_what_they_are(aligner, views):
+    long = 2**63 + 1  # a hash, beyond the whole numbers that floats know
+    gallery = views[["image"]]
+    for first, more in [
+        ([1, 2], [long, long + 2]),
+        (np.array([long, long + 2], dtype=np.uint64), [1, 2]),
+        ([2**53 + 1, 2], [0.5, 1.5]),
+        ([True, False], ["a", "b"]),
+        (np.array(["2020-01-01", "2020-01-02"], dtype="M8[ns]"), [7, 8]),
+    ]:
+        retriever = CrossModalRetriever(aligner, n_neighbors=1).fit(gallery[:2], first).partial_fit(gallery[2:4], more)
+        assert list(retriever.ids_) == [*first, *more]
+    assert CrossModalRetriever(aligner).fit(gallery[:3], [-1, long, long + 2]).ids_.tolist() == [-1, long, long + 2]
+    with pytest.raises(ValueError, match="it is a set"):
+        CrossModalRetriever(aligner).fit(gallery[:2], {"b", "a"})

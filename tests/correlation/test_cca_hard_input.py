@@ -3,13 +3,14 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.linalg as sla
 import scipy.sparse as sp
 import torch
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
-from skalign import CCA, Domains, Views
+from skalign import CCA, Domains, ProcrustesAligner, Views
 
 
 def white_basis(X):
@@ -208,3 +209,34 @@ def test_views_of_different_libraries_are_refused():
     X = np.random.default_rng(0).normal(size=(30, 3))
     with pytest.raises(TypeError, match=r"\['b'\] are tensors"):
         CCA(2).fit(Views(a=X, b=torch.asarray(X)))
+
+
+@pytest.mark.parametrize("aligner", [CCA(), CCA(shrinkage=0.1), CCA(shrinkage="auto"), ProcrustesAligner()], ids=repr)
+@pytest.mark.parametrize(("scale", "word"), [(1e-160, "small"), (1e160, "large")])
+def test_values_whose_squares_leave_float64_are_an_error(aligner, scale, word):
+    X, Y = related()
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"View 'x': its values are too {word} for squares"):
+        aligner.fit(scale * X, scale * Y)
+
+
+def test_a_chunk_with_its_columns_in_another_order_changes_nothing():
+    X, Y = (pd.DataFrame(rows).add_prefix("c") for rows in related())
+    aligner = CCA().partial_fit(X[:100], Y[:100])
+    with pytest.raises(
+        ValueError, match="View 'x': this chunk has the columns .*'c5', 'c4'.* those before: .*'c0', 'c1'"
+    ):
+        aligner.partial_fit(X.iloc[100:, ::-1], Y[100:])
+    aligner.partial_fit(X.to_numpy()[100:], Y.to_numpy()[100:]).partial_fit(X, Y)  # without names in between
+    with pytest.raises(ValueError, match="View 'y': this chunk has the columns"):
+        aligner.partial_fit(X, Y.iloc[:, ::-1])
+    assert aligner.n_samples_seen_ == 2 * len(X)
+    whole = CCA().fit(np.vstack([X, X]), np.vstack([Y, Y]))
+    np.testing.assert_allclose(aligner.canonical_correlations_, whole.canonical_correlations_, atol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [0, 2.5, True, "all", None])
+def test_what_is_no_number_of_principal_components(rank):
+    with pytest.raises(ValueError, match="randomized_rank must be a whole number"):
+        CCA(solver="randomized", randomized_rank=rank).fit(*related())
+    with pytest.raises(ValueError, match="n_permutations must be a whole number"):
+        CCA().permutation_test(*related(), n_permutations=rank)

@@ -250,3 +250,27 @@ def test_median_gamma_keeps_its_digits_where_the_mean_is_large(related, kernel):
 def test_bfloat16_tensors(related):
     X, Y = (torch.tensor(Z).bfloat16() for Z in related)
     assert KernelCCA(2).fit(X, Y).transform(X).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel": "polynomial", "degree": 0}, "degree of view 'x' must be a number greater than 0"),
+        ({"kernel": "polynomial", "degree": ByView(x=2, y=None)}, "degree of view 'y' must be a number greater than 0"),
+        ({"kernel": "polynomial", "coef0": np.nan}, "coef0 of view 'x' must be a finite number"),
+        ({"approximation": "nystroem", "n_landmarks": 2.5}, "n_landmarks must be a whole number"),
+        ({"approximation": "rff", "n_landmarks": None}, "n_landmarks must be a whole number"),
+    ],
+)
+def test_parameters_out_of_range(options, message):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    with pytest.raises(ValueError, match=message):
+        KernelCCA(2, **options).fit(X, X**3)
+
+
+@pytest.mark.parametrize("options", [{}, {"gamma": "median"}, {"approximation": "rff"}], ids=str)
+@pytest.mark.parametrize("scale", [1e-160, 1e160])
+def test_values_whose_squares_leave_float64_are_an_error(scale, options):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="View 'x': its values are too small or too large"):
+        KernelCCA(2, **options).fit(scale * X, scale * X)

@@ -4,6 +4,7 @@ import pickle
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
@@ -281,3 +282,59 @@ def test_scaler_before_it(shuffled):
     X, Y, truth = shuffled
     pipe = make_pipeline(PerView({"source": StandardScaler(with_mean=False, with_std=False)}), AssignmentAligner())
     assert_array_equal(pipe.fit_predict(Domains(source=X, target=Y)), truth)
+
+
+def jittered(shift, n=40, d=2):
+    """Points, the same in another order and slightly moved, and where each of them went."""
+    rng = np.random.default_rng(0)
+    X, order = rng.normal(size=(n, d)), rng.permutation(n)
+    return X + shift, X[order] + 1e-2 * rng.normal(size=(n, d)) + shift, np.argsort(order)
+
+
+@pytest.mark.parametrize("shift", [1e8, 1.7e9])  # the seconds since 1970, say
+@pytest.mark.parametrize("metric", [None, "euclidean", "sqeuclidean"])
+def test_a_large_common_offset_does_no_harm(shift, metric):
+    X, Y, partners = jittered(shift)
+    assert_array_equal(AssignmentAligner(metric=metric).fit(X, Y).matches_, partners)
+
+
+def test_close_pairs_far_apart_from_each_other():
+    seconds = np.linspace(0.0, 3e7, 50)[:, None]  # of a year, with twins a hundredth of a second later
+    X = np.vstack([seconds, seconds + 0.01])
+    assert_array_equal(AssignmentAligner().fit(X, X[::-1] + 0.001).matches_, np.arange(100)[::-1])
+
+
+@pytest.mark.parametrize("scale", [1e-24, 1e24])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_units_do_not_matter(scale, metric):
+    X, Y, partners = jittered(0.0, d=6)
+    assert_array_equal(AssignmentAligner(metric=metric).fit(scale * X, scale * Y).matches_, partners)
+
+
+@pytest.mark.parametrize("threshold", [None, 25.0])
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_sparse_weights_of_any_unit(scale, threshold):
+    costs = sp.csr_array(np.array([[1.0, 2.0], [1.0, 30.0]]))
+    expected = solve_assignment(costs, maximize=False, threshold=threshold)
+    found = solve_assignment(scale * costs, maximize=False, threshold=None if threshold is None else scale * threshold)
+    assert_array_equal(found, expected)
+    assert_array_equal(expected, [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("options", [{}, {"metric": "sqeuclidean"}, {"similarity": "dot"}])
+def test_weights_that_overflow_are_an_error(options):
+    X, Y, _ = jittered(0.0)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="not finite: they are too large"):
+        AssignmentAligner(**options).fit(1e200 * X, 1e200 * Y)
+
+
+def test_the_same_columns_in_another_order_are_an_error():
+    X, Y, partners = jittered(0.0, d=3)
+    X, Y = pd.DataFrame(X, columns=["a", "b", "c"]), pd.DataFrame(Y, columns=["a", "b", "c"])
+    assert_array_equal(AssignmentAligner().fit(X, Y).matches_, partners)
+    for collections in [(X, Y[["c", "a", "b"]]), (Domains(x=X, y=Y[["c", "a", "b"]]),)]:
+        with pytest.raises(
+            ValueError, match=r"same columns in different orders, \['a', 'b', 'c'\] and \['c', 'a', 'b'\]"
+        ):
+            AssignmentAligner().fit(*collections)
+    assert_array_equal(AssignmentAligner().fit(X, Y.rename(columns={"a": "z"})).matches_, partners)

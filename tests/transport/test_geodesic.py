@@ -125,3 +125,12 @@ def test_bad_input():
         geodesic_to(rows(), rows(), np.zeros((40, 40)), mode="steps")
     with pytest.raises(ValueError, match="NaN"):
         geodesic_distances(np.full((5, 2), np.nan), 2)
+
+
+@pytest.mark.parametrize("mode", ["distance", "connectivity"])
+def test_a_large_mean_does_no_harm(mode):
+    X, new = rows(60, 20), rows(5, 20, seed=1)
+    D, far = (geodesic_distances(X + shift, 5, mode=mode) for shift in (0.0, 1e8))
+    assert_allclose(far, D, rtol=1e-6)
+    to, far_to = (geodesic_to(new + shift, X + shift, D, 5, mode=mode) for shift in (0.0, 1e8))
+    assert_allclose(far_to, to, rtol=1e-6)

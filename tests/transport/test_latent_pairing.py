@@ -435,3 +435,16 @@ def test_inputs_and_global_randomness_stay():
 @parametrize_with_checks([Aligner(n_init=2), Aligner(map="linear", plan="sinkhorn", n_init=1)], xfail_strict=True)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_predictions_far_from_the_origin():
+    X, Y, _ = cloud(60, 3, noise=0.01)
+    near, far = (LatentPairingAligner(random_state=0).fit(X + shift, Y + shift) for shift in (0.0, 1e8))
+    assert_array_equal(far.predict(X + 1e8), near.predict(X))
+
+
+@pytest.mark.parametrize(("scale", "word"), [(1e-160, "small"), (1e160, "large")])
+def test_data_whose_squares_leave_float64_are_an_error(scale, word):
+    X, Y, _ = cloud(20, 3)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"View 'x': its values are too {word}"):
+        LatentPairingAligner().fit(scale * X, scale * Y)

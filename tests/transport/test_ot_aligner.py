@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
@@ -781,3 +782,37 @@ def test_wrong_input():
         OTAligner().transform(X)
     with pytest.raises(ValueError, match="X has 2 features"):
         OTAligner().fit(X, Y).transform(X[:, :2])
+
+
+@pytest.mark.parametrize("method", ["exact", "partial"])
+def test_plans_without_entropy_carry_rows_far_from_the_origin(method):
+    pytest.importorskip("ot")
+    X, _ = clouds(40, 40)
+    order = np.random.default_rng(0).permutation(40)
+    Y, back = X[order] + 0.01, np.argsort(order)
+    for shift in (0.0, 1e8):
+        aligner = OTAligner(method=method, mass=1.0).fit(X + shift, Y + shift)
+        assert_array_equal(aligner.predict(X + shift), back)
+        assert_allclose(aligner.transform(X + shift), Y[back] + shift)
+        assert_allclose(aligner.inverse_transform(Y + shift), X[order] + shift)
+        assert aligner.score(X + shift, Y + shift) > -1e-6
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "unbalanced", "gromov", "fused"])
+def test_data_whose_squares_vanish_are_an_error(method):
+    X, Y = clouds(dtype=np.float32)
+    with pytest.raises(ValueError, match="too small for squares of them in float32"):
+        OTAligner(method=method, n_init=1).fit(1e-24 * X, 1e-24 * Y)
+    same = np.full((4, 3), 0.1, dtype=np.float32)  # nothing to tell apart, in any unit
+    plan = np.asarray(OTAligner(method="sinkhorn").fit(1e-24 * same, 1e-24 * same).plan_)
+    assert_allclose(plan, 1 / 16, rtol=1e-5)
+
+
+def test_the_same_columns_in_another_order_are_an_error():
+    X, Y = (pd.DataFrame(rows, columns=["a", "b", "c"]) for rows in clouds())
+    turned_columns = Y[["b", "a", "c"]]
+    for given in [(X, turned_columns), (Domains(x=X, y=turned_columns),)]:
+        with pytest.raises(ValueError, match="same columns in different orders"):
+            OTAligner().fit(*given)
+    with pytest.warns(UserWarning, match="compares shapes"):
+        OTAligner(method="gromov", n_init=1).fit(X, turned_columns)  # distances within do not depend on it

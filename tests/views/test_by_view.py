@@ -82,3 +82,8 @@ def test_repr_equality_and_pickle():
     assert value != ByView(image=0.5)
     assert value != {"image": 0.5, "text": "auto"}
     assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_a_parameter_of_a_value_that_has_none_is_an_error():
+    with pytest.raises(ValueError, match="value of view 'text', 'auto', has no parameter 'gamma'"):
+        ByView(image=0.5, text="auto").set_params(text__gamma=1)

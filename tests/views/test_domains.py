@@ -316,3 +316,16 @@ def test_replace_takes_what_a_domain_may_be():
 def test_domains_without_names(domains):
     with pytest.raises(ValueError, match="Domains are named"):
         Domains(domains)
+
+
+def test_stack_keeps_long_ids_and_labels_that_are_words():
+    long = 2**63 + 1
+    ids = Domains.stack(source=np.array([long, long + 2], dtype=np.uint64), target=np.array([long, -1], dtype=object))
+    assert sorted(ids.tolist()) == [-1, long, long, long + 2]
+    ids = Domains.stack(source=np.array([long, long + 2], dtype=np.uint64), target=[-1, -1])
+    assert sorted(ids.tolist()) == [-1, -1, long, long + 2]
+    labels = Domains.stack(source=["cat", "dog"], target=[-1, -1])
+    assert [label for label in labels.tolist() if label != -1] == ["cat", "dog"]
+    assert Domains.stack(source=[1, 2], target=[0.5]).dtype == np.float64
+    with pytest.raises(ValueError, match="at least one domain"):
+        Domains.stack()

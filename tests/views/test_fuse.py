@@ -227,3 +227,33 @@ def test_mean_of_a_sparse_matrix_and_an_array_is_an_array():
     fused = Fuse().fit_transform(Views(a=sp.csr_matrix(np.eye(3)), b=np.eye(3)))
     assert type(fused) is np.ndarray
     np.testing.assert_allclose(fused, np.eye(3))
+
+
+@pytest.mark.parametrize("how", ["mean", "concat", "a"])
+def test_columns_in_another_order_than_at_fit_are_an_error(how):
+    table = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=["u", "v", "w"])
+    fuse = Fuse(how).fit(Views(a=table, b=table))
+    for other in (table[["w", "v", "u"]], table.rename(columns={"u": "z"})):
+        with pytest.raises(ValueError, match=r"View 'a' has the columns .* at fit they were \['u', 'v', 'w'\]"):
+            fuse.transform(Views(a=other, b=table))
+    plain = Views(a=table.to_numpy(), b=table.to_numpy())
+    assert_array_equal(fuse.transform(plain), fuse.transform(Views(a=table, b=table)))
+
+
+@pytest.mark.parametrize("how", ["mean", "concat"])
+def test_tensors_beside_others_are_an_error(how):
+    views = Views(a=torch.ones((2, 3)), b=np.ones((2, 3)))
+    with pytest.raises(TypeError, match="tensors, others are not"):
+        Fuse(how).fit_transform(views)
+
+
+def test_types_of_pandas_that_know_missing_values_are_numbers():
+    table = pd.DataFrame({"u": [1.5, 2.5], "v": [3.0, 4.0]})
+    fused = Fuse("concat").fit_transform(Views(a=table.astype("Float64"), b=table))
+    assert fused.dtype == np.float64
+    assert_array_equal(fused, np.hstack([table, table]))
+    words = pd.DataFrame({"u": ["red", "blue"]})
+    with pytest.raises(ValueError, match="Only numbers can be averaged"):
+        Fuse().fit_transform(Views(a=words, b=words))
+    with pytest.raises(ValueError, match="how must be"):
+        Fuse(["a"]).fit(Views(a=table))

@@ -339,3 +339,8 @@ def test_html_repr_shows_the_step_of_every_view():
 
 def test_text_repr_shows_the_steps():
     assert repr(PerView({"image": PCA(2)})) == "PerView(transformers={'image': PCA(n_components=2)})"
+
+
+def test_a_key_that_is_no_string_is_no_view():
+    with pytest.raises(ValueError, match=r"PerView names \[1\], which are no views"):
+        PerView({1: StandardScaler()}).fit(Views(a=np.eye(3)))

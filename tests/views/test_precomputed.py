@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.gaussian_process.kernels import RBF
@@ -85,3 +86,8 @@ def test_pickle_keeps_matrix_and_rows():
     back = pickle.loads(pickle.dumps(Precomputed(K)[[4, 2]]))
     assert back.rows.tolist() == [4, 2]
     assert_array_equal(back.square(), K[np.ix_([4, 2], [4, 2])])
+
+
+def test_a_sparse_matrix_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match="dense matrix"):
+        Precomputed(sp.eye_array(3, format="csr"))

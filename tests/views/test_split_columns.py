@@ -193,3 +193,10 @@ def test_a_sparse_format_without_columns():
     table = sp.coo_matrix(np.arange(12.0).reshape(3, 4))
     views = SplitColumns({"left": slice(0, 2), "right": [3]}).fit_transform(table)
     assert_array_equal(views["right"].toarray(), table.toarray()[:, [3]])
+
+
+def test_what_is_no_table_and_no_mapping_is_an_error():
+    with pytest.raises(TypeError, match="was given Views"):
+        SplitColumns({"v": [0]}).fit(Views(a=np.zeros((3, 2)), b=np.zeros((3, 2))))
+    with pytest.raises(TypeError, match="mapping of view to columns, not a list"):
+        SplitColumns([("v", [0])]).fit(np.zeros((3, 2)))

@@ -333,3 +333,9 @@ def test_join_refuses_tables_with_nothing_in_common():
         Views.join({"left": LEFT, "right": RIGHT}, on=["id", "name"])
     with pytest.raises(ValueError, match="at least one table"):
         Views.join({}, on="id")
+
+
+def test_huge_unsigned_positions_do_not_wrap_to_the_last_row():
+    views = Views(a=np.arange(5))
+    with pytest.raises(IndexError, match="Row 18446744073709551615 is out of range"):
+        views[np.array([0], dtype=np.uint64) - np.uint64(1)]
