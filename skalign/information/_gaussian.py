@@ -40,7 +40,7 @@ def gaussian_information(X, Y):
         Where the estimate is infinite.
     """
     n = X.shape[0]
-    white = [_white(center(Z)[0]) for Z in (X, Y)]
+    white = [_white(center(_in_own_unit(Z))[0]) for Z in (X, Y)]
     p, q = (W.shape[1] for W in white)
     if min(p, q) == 0:
         return 0.0  # what does not vary tells nothing
@@ -59,6 +59,12 @@ def gaussian_information(X, Y):
         )
         return float("inf")
     return float(-0.5 * np.log1p(-(rho**2)).sum() - gaussian_bias(n, p, q))
+
+
+def _in_own_unit(Z):
+    """A view divided by its largest number: squares neither overflow nor vanish."""
+    largest = float(abs(Z).max())
+    return Z / largest if largest > 0 else Z
 
 
 def _white(centered):

@@ -67,5 +67,8 @@ def neighbor_information(X, Y, n_neighbors=3):
 def standardized(Z):
     """Columns of comparable spread: none would be felt beside a much wider one."""
     Z = np.asarray(Z, dtype=np.float64)
+    Z = Z - Z.mean(axis=0)
+    largest = np.abs(Z).max(axis=0)
+    Z = Z / np.where(largest > 0, largest, 1.0)  # squares neither overflow nor vanish
     spread = Z.std(axis=0)
-    return (Z - Z.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return Z / np.where(spread > 0, spread, 1.0)

@@ -121,7 +121,10 @@ def multiview_redundancy(
     if len(labels) < 2:
         raise ValueError(f"y holds only the label {labels.tolist()[0]!r}: nothing can be said about it.")
     if np.bincount(y).min() < cv:
-        raise ValueError(f"Every label needs cv={cv} rows, but {labels.tolist()[np.bincount(y).argmin()]!r} has fewer.")
+        raise ValueError(
+            f"Every label needs cv={cv} rows, but {labels.tolist()[np.bincount(y).argmin()]!r} has fewer. A y that is "
+            "continuous has to be put into bins first."
+        )
     n_bins = max(8, 2 * len(labels)) if n_bins is None else n_bins
     rng = check_random_state(random_state)
     seed = rng.randint(2**31 - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._backend import astype, is_tensor, namespace
@@ -62,11 +64,14 @@ def energy_distance(X: ArrayLike, Y: ArrayLike, *, normalized: bool = False) -> 
     X, Y = check_two(X, Y)
     if is_tensor(X):
         X, Y = (astype(Z.detach(), namespace(Z).float64) for Z in (X, Y))
+    # A power of two, in which rounding stays what it is, and squares neither overflow nor vanish.
+    unit = 2.0 ** (math.frexp(max(float(abs(Z).max()) for Z in (X, Y)))[1] - 1)
+    X, Y = X / unit, Y / unit
     n, m = X.shape[0], Y.shape[0]
     across = 2.0 * _sum_of_distances(X, Y) / (n * m)
     energy = max(across - _sum_within(X) / n**2 - _sum_within(Y) / m**2, 0.0)  # rounding may leave it below zero
     if not normalized:
-        return energy
+        return energy * unit
     return energy / across if across > 0 else 0.0
 
 

@@ -234,7 +234,11 @@ def _parts(Z):
 
 
 def _lengths(Z):
-    return row_norms(Z) if not is_tensor(Z) else namespace(Z).linalg.vector_norm(Z, axis=1)
+    lengths = row_norms(Z) if not is_tensor(Z) else namespace(Z).linalg.vector_norm(Z, axis=1)
+    if bool(namespace(lengths).isfinite(lengths).all()):
+        return lengths
+    unit = float(abs(Z).max())  # squares overflow
+    return _lengths(Z / unit) * unit
 
 
 def check_direction(direction, allowed=("both", *DIRECTIONS)):
@@ -284,6 +288,10 @@ def _check_groups(groups, name, size):
     missing = groups != groups  # NaN
     if np.any(missing) or (groups.dtype.kind == "O" and any(g is None for g in groups)):
         raise ValueError(f"{name} has missing labels.")
+    try:
+        np.sort(groups)
+    except TypeError:
+        raise ValueError(f"{name} holds labels of several kinds, which have no order: take one kind.") from None
     return groups
 
 

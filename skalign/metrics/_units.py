@@ -132,7 +132,10 @@ def _joint(labels, units):
     labels, units = np.concatenate(labels), np.concatenate(units)
     if not len(labels):
         raise ValueError("There are no frames.")
-    return contingency_matrix(labels, units) / len(labels)
+    try:
+        return contingency_matrix(labels, units) / len(labels)
+    except TypeError:
+        raise ValueError("Labels, and units, are numbers or strings throughout, and none is missing.") from None
 
 
 def _sequences(values):

@@ -81,6 +81,13 @@ def check_matrix(values, label, owner):
     return to_numpy(check_view(values, label=label, estimator=owner))
 
 
+def check_names(names, owner):
+    """Two names as a tuple."""
+    if isinstance(names, str) or len(names) != 2:
+        raise ValueError(f"{owner}: names must be those of two sides, got {names!r}.")
+    return tuple(names)
+
+
 def one_of(X, sample, owner):
     """The sample at a position, as a collection of one."""
     n = n_rows(one_row_per_sample(X, "X"))

@@ -260,12 +260,14 @@ def _row_colors(labels, colors, n):
     if labels is not None and colors is not None:
         raise ValueError("Give labels or colors, not both.")
     if colors is not None:
-        colors = np.asarray(colors, dtype=np.float64)
-        if colors.shape not in ((n, 3), (n, 4)) or not (np.all(colors >= 0) and np.all(colors <= 1)):
+        colors = np.asarray(colors)
+        numbers = colors.dtype.kind in "biuf" and np.all(colors >= 0) and np.all(colors <= 1)
+        if colors.shape not in ((n, 3), (n, 4)) or not numbers:
             raise ValueError(
-                f"colors must be RGB in [0, 1], of shape ({n}, 3) or ({n}, 4); the shape is {colors.shape}."
+                f"colors must be RGB in [0, 1], of shape ({n}, 3) or ({n}, 4); these are {colors.dtype} of shape "
+                f"{colors.shape}. Numbers and names of classes are labels."
             )
-        return colors, {}, None
+        return colors.astype(np.float64), {}, None
     if labels is None:
         return None, {}, None
     labels = np.asarray(labels)

@@ -10,7 +10,7 @@ import numpy as np
 from .._typing import ArrayLike, Metric, Rows, Self
 from ..base import ARRAY_NAMES
 from ..views import Views
-from ._inputs import check_matrix, last_step
+from ._inputs import check_matrix, check_names, last_step
 from ._style import legend_above, open_axes, outlined, require_matplotlib, styled, whole_numbers
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class SimilarityDisplay:
         ValueError
             For NaN or infinity, a matrix that is not square and has no `pairs`, and pairs outside the matrix.
         """
-        return cls(similarity, pairs=pairs, names=tuple(names)).plot(ax, **plot_options)
+        return cls(similarity, pairs=pairs, names=check_names(names, cls.__name__)).plot(ax, **plot_options)
 
 
 def _check_pairs(pairs, shape):

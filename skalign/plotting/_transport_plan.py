@@ -11,7 +11,7 @@ import numpy as np
 from .._backend import to_numpy
 from .._typing import ArrayLike, Rows, Self
 from ..views import Domains, Views
-from ._inputs import check_matrix, last_step
+from ._inputs import check_matrix, check_names, last_step
 from ._style import COLORS, open_axes, require_matplotlib, styled, whole_numbers
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class TransportPlanDisplay:
             plane, or not as many as the plan has rows and columns.
         """
         plan = plan.toarray() if hasattr(plan, "toarray") else plan
-        return cls(plan, source=source, target=target, names=tuple(names)).plot(ax, **plot_options)
+        return cls(plan, source=source, target=target, names=check_names(names, cls.__name__)).plot(ax, **plot_options)
 
 
 def _check_plane(points, n, label, owner):

@@ -15,7 +15,7 @@ from ..temporal._paths import check_sampling_rate
 from ..temporal._sequences import check_sequences
 from ..views import Views
 from ..views._by_view import by_view
-from ._inputs import check_matrix, last_step, one_of, only_series
+from ._inputs import check_matrix, check_names, last_step, one_of, only_series
 from ._style import COLORS, open_axes, outlined, require_matplotlib, styled, whole_numbers
 
 if TYPE_CHECKING:
@@ -273,10 +273,11 @@ class WarpingPathDisplay:
             For a path that leaves the series or runs backwards, NaN or infinity, and costs of another shape.
         """
         require_matplotlib(cls.__name__)
+        names = check_names(names, cls.__name__)
         a, b = (_series(s, f"{name}: ", cls.__name__) for s, name in zip((x, y), names))
         if costs is None and a.shape[1] == b.shape[1]:
             costs = _costs(metric, a, b)
-        return cls(path, x, y, costs=costs, names=tuple(names), sampling_rate=sampling_rate).plot(ax, **plot_options)
+        return cls(path, x, y, costs=costs, names=names, sampling_rate=sampling_rate).plot(ax, **plot_options)
 
 
 def _series(series, label, owner):

@@ -213,11 +213,12 @@ def check_enough(n_rows, n_codes, name, label=""):
 
 def explained_variance(rows, quantized):
     """One minus the squared error relative to that of the mean; 0 for constant rows that come out right."""
-    error = ((rows - quantized) ** 2).sum(dtype=np.float64)
-    variance = ((rows - rows.mean(axis=0)) ** 2).sum(dtype=np.float64)
-    if variance == 0:
-        return 0.0 if error <= 1e-12 * max(1.0, float((rows**2).sum())) else -np.inf
-    return float(1.0 - error / variance)
+    spread, error = rows - rows.mean(axis=0, dtype=np.float64), rows - quantized
+    size, unit = np.abs(rows).max(), np.abs(spread).max()
+    if unit <= 4 * np.finfo(spread.dtype).eps * size:
+        return 0.0 if np.abs(error).max() <= 1e-6 * size else -np.inf
+    # In this unit squares neither overflow nor vanish.
+    return float(1.0 - ((error / unit) ** 2).sum(dtype=np.float64) / ((spread / unit) ** 2).sum())
 
 
 def check_codes(codes, sizes):

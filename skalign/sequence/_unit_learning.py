@@ -57,6 +57,7 @@ class UnitLearningMixin:
                 model = self._fit_model(frames, units, rng, label)
                 features = model_features(model, frames)
             points = self._points(features, label)
+            _check_not_tiny(points, label)
             small = self.solver == "full" or (self.solver == "auto" and len(points) <= self.batch_size)
             batch_size = None if small else self.batch_size
             centers = kmeans(points, self.n_units, rng, n_init=self.n_init, batch_size=batch_size)
@@ -132,6 +133,16 @@ class UnitLearningMixin:
     @property
     def _codes_are_centers(self):
         return self.metric == "euclidean" and not hasattr(self, "model_")
+
+
+def _check_not_tiny(points, label):
+    """ValueError where k-means would lose the digits of squares; a later frame may be as small as it likes."""
+    largest, kind = np.abs(points).max(), np.finfo(points.dtype)
+    if 0 < largest < np.sqrt(kind.tiny / kind.eps):
+        raise ValueError(
+            f"{label}Frames reach {largest:.3g}, and squares of such numbers lose digits in {points.dtype}: scale the "
+            "frames first."
+        )
 
 
 def _directions(rows):

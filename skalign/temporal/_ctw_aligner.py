@@ -42,7 +42,8 @@ class CTWAligner(OutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_
         last components are noise, which paths that are free to choose will make correlate.
     shrinkage : float, "ledoit_wolf", "oas", mapping or ByView, default=0.01
         Regularisation of the covariance matrices, see `CCA`. A little keeps a first, wrong path from being fitted
-        perfectly.
+        perfectly. It is relative to the mean variance of a view: divide features of different units by their standard
+        deviations over all frames first, or the small ones are drowned.
     window : None, int, float or ("itakura", slope), default=None
         Where paths may go, see `dtw`.
     max_iter : int, default=50

@@ -82,6 +82,13 @@ def test_views_that_determine_each_other():
 # --- nearest neighbours ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e160, 1e300])
+@pytest.mark.parametrize("method", ["gaussian", "ksg"])
+def test_closed_forms_in_units_in_which_squares_overflow_or_vanish(method, unit):
+    X, Y = gaussians(1.0, n=200, d=2)
+    assert mutual_information(unit * X, Y, method) == pytest.approx(mutual_information(X, Y, method), abs=1e-6)
+
+
 def test_nearest_neighbours_by_brute_force():
     X, Y = gaussians(0.5, n=60, d=2)
     X, Y = (StandardScaler().fit_transform(Z) for Z in (X, 5 * Y))

@@ -142,6 +142,8 @@ def test_bad_arguments(tables):
         cooccurrence(X, Y[:-1])
     with pytest.raises(ValueError, match="NaN"):
         cooccurrence(np.where(X, np.nan, 0.0), Y)
+    with pytest.raises(ValueError, match="X has numbers below 0"):
+        cooccurrence(np.where(X, 1, -1), Y)
     with pytest.raises(ValueError, match="Y holds NaN"):
         cooccurrence(X[:3], np.array([1.0, np.nan, 2.0]))
     with pytest.raises(ValueError, match="X must hold a collection .* got str"):

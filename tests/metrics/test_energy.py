@@ -74,6 +74,14 @@ def test_far_from_the_origin_and_float32():
     assert energy_distance(np.zeros((3, 2)), np.zeros((4, 2)), normalized=True) == 0.0
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e160, 1e300])
+def test_units_in_which_squares_overflow_or_vanish(unit):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(20, 3)), rng.normal(size=(15, 3)) + 0.2
+    assert energy_distance(unit * X, unit * Y) / unit == pytest.approx(energy_distance(X, Y))
+    assert energy_distance(unit * X, unit * Y, normalized=True) == pytest.approx(energy_distance(X, Y, normalized=True))
+
+
 def test_memory_is_that_of_a_chunk():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(3000, 3)), rng.normal(size=(3000, 3))

@@ -423,6 +423,15 @@ def test_linear_predictivity_is_ridge(p, statistic):
     assert score == pytest.approx(1 - errors / squares if statistic == "r2" else r, abs=1e-9)
 
 
+@pytest.mark.parametrize("statistic", ["r2", "pearson"])
+def test_linear_predictivity_has_no_unit(statistic):
+    X, Y = related(60)
+    score = linear_predictivity(X, Y, statistic=statistic)
+    assert score > 0.1
+    for unit in (1e-15, 1e15):
+        assert linear_predictivity(unit * X, Y / unit, statistic=statistic) == pytest.approx(score)
+
+
 def test_linear_predictivity_takes_the_penalty_that_generalises():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 40))

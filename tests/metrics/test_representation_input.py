@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skalign.metrics.association import lagged_alignment
 from skalign.metrics.representation import (
     cka,
     cknna,
@@ -52,6 +53,20 @@ def test_what_is_wrong_is_said(function, make):
         function(make(X[:1]), make(Y[:1]))
     with pytest.raises(ValueError, match="2D array"):
         function(make(X[:, 0]), make(Y))
+
+
+@pytest.mark.parametrize("function", [*ALL, lambda X, Y: lagged_alignment(X, Y, 2)])
+@pytest.mark.parametrize("unit", [1e-300, 1e-100, 1e100, 1e300])
+def test_numbers_whose_products_overflow_or_vanish(function, unit):
+    X, Y = pair()
+    options = {"metric": "euclidean"} if function in DISTANCE else {"kernel": "linear"} if function in KERNEL else {}
+    with pytest.raises(ValueError, match="has values of the size of .*another unit"):
+        function(unit * X, Y, **options)
+    with pytest.raises(ValueError, match="has values of the size of .*another unit"):
+        function(X, unit * Y, **options)
+    if options and function is not hsic_test:
+        free = dict.fromkeys(options, "cosine")
+        assert function(unit * X, Y, **free) == pytest.approx(function(X, Y, **free))
 
 
 @pytest.mark.parametrize("function", ALL)

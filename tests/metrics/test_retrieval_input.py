@@ -33,6 +33,7 @@ SQUARE = np.eye(3)
         ({"similarity": SQUARE, "groups": [[0], [1], [2]]}, "one label for each of 3 rows"),
         ({"similarity": SQUARE, "groups": [0, 1, np.nan]}, "groups has missing labels"),
         ({"similarity": SQUARE, "groups": np.array(["a", None, "b"], dtype=object)}, "groups has missing labels"),
+        ({"similarity": SQUARE, "groups": np.array(["a", 1, "b"], dtype=object)}, "labels of several kinds"),
         ({"similarity": SQUARE, "groups": [0, 1, 2], "groups_b": ["0", "1", "2"]}, "labels of one kind"),
         ({"similarity": SQUARE, "groups": [0, 1, 2], "groups_b": [0, 1, 1]}, "1 rows of a have no row of b"),
         ({"similarity": SQUARE, "groups_b": [0, 1, 1]}, "groups_b needs groups"),
@@ -76,6 +77,15 @@ def test_one_row_and_zero_rows():
     assert median_rank(similarity=[[-5]]) == 1
     Z = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # the zero row has similarity 0 to everything
     np.testing.assert_array_equal(match_ranks(Z, Z), [2, 1, 1])
+
+
+def test_long_rows_are_told_apart():
+    rng = np.random.default_rng(0)
+    Z_a = rng.normal(size=(20, 3))
+    Z_b = Z_a + 0.5 * rng.normal(size=(20, 3))
+    expected = match_ranks(Z_a, Z_b, function="dot")
+    for unit in (1e-200, 1e200):
+        np.testing.assert_array_equal(match_ranks(unit * Z_a, Z_b, function="dot"), expected)
 
 
 def test_large_finite_similarities_are_no_error():

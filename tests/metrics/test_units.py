@@ -67,6 +67,8 @@ def test_series_and_what_is_no_sequence(metric):
     assert metric(pd.Series(labels, index=[4, 5, 6]), pd.Series(units, index=[7, 8, 9])) == metric(labels, units)
     with pytest.raises(ValueError, match="1 NaN among"):
         metric([0.0, np.nan, 1.0], units)
+    with pytest.raises(ValueError, match="none is missing"):
+        metric(["a", None, "b"], units)
     with pytest.raises(ValueError, match="1-D, .* got None"):
         metric(None, units)
 

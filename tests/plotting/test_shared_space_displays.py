@@ -193,7 +193,8 @@ def test_many_classes_and_three_views(views):
         ({"labels": np.zeros((80, 2))}, r"labels must be one for each of 80 samples; their shape is \(80, 2\)"),
         ({"labels": np.full(80, np.nan)}, "labels must be finite"),
         ({"colors": np.full((80, 3), 2.0)}, r"colors must be RGB in \[0, 1\]"),
-        ({"colors": np.zeros((80, 2))}, r"shape is \(80, 2\)"),
+        ({"colors": np.zeros((80, 2))}, r"of shape \(80, 2\)"),
+        ({"colors": ["red", "blue"] * 40}, "colors must be RGB .*names of classes are labels"),
         ({"colors": np.zeros((80, 3)), "labels": np.zeros(80)}, "labels or colors, not both"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -262,6 +263,8 @@ def test_bad_similarities(views, cca):
         SimilarityDisplay.from_predictions(np.ones((2, 3)))
     with pytest.raises(ValueError, match="The similarities: Input contains NaN or infinity: 1 NaN"):
         SimilarityDisplay.from_predictions([[np.nan]])
+    with pytest.raises(ValueError, match="names must be those of two sides"):
+        SimilarityDisplay.from_predictions(np.eye(2), names=["image"])
     with pytest.raises(ValueError, match=r"within the matrix of shape \(2, 2\)"):
         SimilarityDisplay.from_predictions(np.eye(2), pairs=[[0, 2]])
     with pytest.raises(ValueError, match=r"whole numbers of shape \(n_pairs, 2\)"):

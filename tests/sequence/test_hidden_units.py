@@ -346,8 +346,9 @@ def test_features_of_masked_prediction_have_names():
         (None, "a NoneType is no table"),
         ({"a": np.ones((5, 2))}, "a dict is no table"),
         (np.array([[1e200], [2e200], [3e200], [0.0]]), "Frames reach 3e\\+200"),
+        (np.arange(8.0, dtype=np.float32)[:, None] * np.float32(1e-30), "Frames reach 7e-30.*lose digits in float32"),
     ],
-    ids=["nan", "inf", "empty", "width", "few", "text", "1d", "none", "dict", "overflow"],
+    ids=["nan", "inf", "empty", "width", "few", "text", "1d", "none", "dict", "overflow", "underflow"],
 )
 def test_bad_data(X, message):
     with pytest.raises(ValueError, match=message):
@@ -362,6 +363,12 @@ def test_bad_data(X, message):
 def test_bad_parameters(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         HiddenUnitDiscretizer(**({"n_units": 2} | options)).fit(np.ones((5, 2)))
+
+
+def test_a_later_frame_may_be_as_small_as_it_likes():
+    X = np.array([[0.0], [0.1], [1.0], [1.1], [2.0], [3.0]], dtype=np.float32)
+    units = make_units().fit(X)
+    assert units.predict(X[:1]) == units.predict(np.full((1, 1), 1e-30, dtype=np.float32))
 
 
 def test_parameters_set_after_the_fit():

@@ -22,6 +22,7 @@ from skalign.sequence import VectorQuantizer
 from skalign.sequence._codebook import (
     dead_codes,
     decode,
+    explained_variance,
     learn_batch,
     moving_average,
     nearest,
@@ -200,6 +201,20 @@ def test_scale_and_place_of_the_rows_mean_nothing(scale):
     plain = make_quantizer().fit(X)
     moved = make_quantizer().fit(scale * (X + 7))
     assert np.mean(moved.predict(scale * (X + 7)) == plain.predict(X)) > 0.99
+
+
+@pytest.mark.parametrize(("scale", "dtype"), [(1e30, "f4"), (1e-30, "f4"), (1e-250, "f8")], ids=str)
+def test_scores_of_rows_whose_squares_do_not_fit_their_type(scale, dtype):
+    X = make_rows()
+    plain = make_quantizer().fit(X)
+    scaled = (scale * X).astype(dtype)
+    assert make_quantizer().fit(scaled).score(scaled) == pytest.approx(plain.score(X), abs=1e-3)
+
+
+def test_scores_of_constant_rows():
+    X = np.full((10, 2), 0.1)
+    assert explained_variance(X, X * (1 + 1e-9)) == 0.0
+    assert explained_variance(X, 2 * X) == -np.inf
 
 
 def test_a_stream():

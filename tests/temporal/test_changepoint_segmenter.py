@@ -181,6 +181,16 @@ def test_units_do_not_matter(cost):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("search", ["pelt", "binseg", "window"])
+@pytest.mark.parametrize("cost", [name for name in COSTS if name != "cosine"])  # which compares directions from zero
+def test_levels_far_from_zero_do_not_matter(cost, search):
+    X, _ = annotated(d=2)
+    segmenter = ChangepointSegmenter(cost, search, window=30).fit(X)
+    far = [1e-3 * x + 1e8 for x in X]
+    for a, b in zip(segmenter.predict(X), segmenter.predict(far)):
+        np.testing.assert_array_equal(a, b)
+
+
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(4, 80), d=st.integers(1, 3), penalty=st.floats(0.1, 20))
 def test_laws(seed, n, d, penalty):
@@ -379,6 +389,8 @@ def test_streams_of_the_squared_error_only(options):
     with pytest.raises(ValueError, match="partial_fit needs"):
         ChangepointSegmenter(**options).partial_fit([np.arange(9.0)])
     ChangepointSegmenter(L2Cost()).partial_fit([np.arange(9.0)])
+    with pytest.raises(TypeError, match="one collection of streams"):
+        ChangepointSegmenter().partial_fit(Views(a=[np.arange(9.0)]))
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
@@ -410,6 +422,7 @@ SERIES = [np.arange(10.0), np.arange(10.0)]
         ({"window": 0}, "window"),
         ({"pooling": "max"}, "'mean', 'std', 'slope'"),
         ({"pooling": ()}, "pooling"),
+        ({"pooling": None}, "pooling .*got None"),
     ],
 )
 def test_bad_settings(options, match):

@@ -125,6 +125,15 @@ def test_gradient_is_the_expected_alignment(torch, method):
     assert_allclose(costs.grad.numpy(), dtw(a, b, gamma=0.3).expected_alignment, atol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["kernel", "wavefront"])
+def test_there_is_no_second_derivative(torch, method):
+    a = torch.arange(4.0, requires_grad=True)
+    value = soft_dtw(a, torch.arange(5.0), method=method)
+    (gradient,) = torch.autograd.grad(value, a, create_graph=True)
+    with pytest.raises(RuntimeError, match="first derivative only"):
+        gradient.sum().backward()
+
+
 def test_dtypes_and_functions(torch):
     a, b = (torch.from_numpy(x).float() for x in signals(20, 30))
     value = soft_dtw(a, b)
@@ -170,10 +179,10 @@ def test_shapes_that_do_not_go_together(shapes):
         soft_dtw(torch.from_numpy(a), torch.from_numpy(b))
 
 
-@pytest.mark.parametrize("lengths", [[3], [9, 3], [0, 2], [-1, 2]])
+@pytest.mark.parametrize("lengths", [[3], [9, 3], [0, 2], [-1, 2], [2.7, 3], [np.nan, 3]], ids=str)
 def test_lengths_that_are_none(lengths):
     a = np.ones((2, 5, 1))
-    with pytest.raises(ValueError, match="lengths_b must hold 2 numbers from 1 to 5"):
+    with pytest.raises(ValueError, match="lengths_b must hold 2 whole numbers from 1 to 5"):
         soft_dtw(a, a, lengths_b=lengths)
 
 

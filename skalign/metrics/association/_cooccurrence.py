@@ -203,6 +203,8 @@ def _incidence(Z, name, min_count):
         table = check_array(Z, accept_sparse="csr", dtype=None, input_name=name)
         if table.dtype.kind not in "biuf":
             raise ValueError(f"{name} is a table of {table.dtype}, where 0 is what a sample does not hold: give lists.")
+        if table.dtype.kind != "b" and table.min() < 0:
+            raise ValueError(f"{name} has numbers below 0, but 0 is what a sample does not hold: pass X > 0, say.")
         table = sp.csr_matrix(table != 0, dtype=np.int64)
         names = np.arange(table.shape[1])
     else:

@@ -13,6 +13,8 @@ from ..._typing import ArrayLike, Score, Seed
 from ..similarity import batches
 from ._input import ROWS, check_chunk_size, check_count, check_pair, report
 
+_ROUNDING = 1e-14  # of sums of squares, relative
+
 
 def svcca(
     X: ArrayLike,
@@ -222,13 +224,14 @@ def _score(X, Y, centre_x, centre_y, weights, test, chunk_size, statistic):
             raise ValueError("Y is constant in the scored part of a fold.")
         return 1.0 - errors.sum() / squares.sum()
     m = len(test)
-    return float(np.mean(_correlations(pb - p * b / m, pp - p * p / m, squares - b * b / m)))
+    return float(np.mean(_correlations(pb - p * b / m, pp - p * p / m, squares - b * b / m, pp, squares)))
 
 
-def _correlations(ab, aa, bb):
-    """Correlation of sums of products; 0 where a side is constant."""
-    flat = (aa <= 1e-24) | (bb <= 1e-24)
-    return np.where(flat, 0.0, ab / np.sqrt(np.where(flat, 1.0, aa * bb)))
+def _correlations(ab, aa, bb, size_a, size_b):
+    """Correlation of centred sums of products; 0 where a side is constant beside its sums before centring."""
+    flat = (aa <= _ROUNDING * size_a) | (bb <= _ROUNDING * size_b)
+    aa, bb = (np.where(flat, 1.0, own) for own in (aa, bb))
+    return np.where(flat, 0.0, ab) / np.sqrt(aa) / np.sqrt(bb)
 
 
 def _held_out_cca(X, Y, variance, n_components, cv, random_state, chunk_size, return_details, weighted):
@@ -249,7 +252,7 @@ def _held_out_cca(X, Y, variance, n_components, cv, random_state, chunk_size, re
             for data, side, map_ in ((X, axes[0], axes[0].whitening @ U), (Y, axes[1], axes[1].whitening @ Vt.T))
         ]
         a, b = (z - z.mean(axis=0) for z in Z)
-        r = _correlations((a * b).sum(axis=0), (a * a).sum(axis=0), (b * b).sum(axis=0))
+        r = _correlations(*((c * d).sum(axis=0) for c, d in ((a, b), (a, a), (b, b), (Z[0], Z[0]), (Z[1], Z[1]))))
         # Inner products of the variates with the features of X: the whitened axes have those of the eigenvectors times
         # the square root of the eigenvalues.
         weights = to_numpy(abs((axes[0].whitening * axes[0].values) @ U).sum(0)) if weighted else np.ones(len(r))

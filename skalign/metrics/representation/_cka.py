@@ -39,7 +39,7 @@ def cka(
         A name of `pairwise_similarity` ("linear", "rbf", "cosine", ...), a callable ``k(A, B)`` that returns the
         matrix, or "precomputed". A tuple gives X and Y one each.
     debiased : bool, default=True
-        With the unbiased estimate of HSIC [2]_. The biased form [1]_ is
+        With the unbiased estimate of HSIC [2]_. The biased form [1]_ is about
         ``1 / sqrt((1 + n/p) (1 + n/q))`` for independent noise: the wider the layer, the more alike all things look.
         Values slightly below 0 are kept, because cutting them off would be a bias again.
     gamma : float, default=None
@@ -96,7 +96,7 @@ def cka(
         check_kernel(one)
     if solver not in SOLVERS:
         raise ValueError(f"solver must be one of {SOLVERS}, got {solver!r}.")
-    X, Y = check_pair(X, Y, precomputed=[k == "precomputed" for k in kernels], min_samples=4 if debiased else 2)
+    X, Y = check_pair(X, Y, by=kernels, min_samples=4 if debiased else 2)
     chunk_size, n = check_chunk_size(chunk_size), X.shape[0]
     linear = all(one in ("linear", "dot") for one in kernels)
     if solver == "features" and not linear:

@@ -69,7 +69,7 @@ def cknna(
     kernels = two_of(kernel)
     for one in kernels:
         check_kernel(one)
-    X, Y = check_pair(X, Y, precomputed=[one == "precomputed" for one in kernels], min_samples=4)
+    X, Y = check_pair(X, Y, by=kernels, min_samples=4)
     n, chunk_size = X.shape[0], check_chunk_size(chunk_size)
     if check_neighbors(k, n) < 2:
         raise ValueError(f"k must be at least 2, got {k}.")

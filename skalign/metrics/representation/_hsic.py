@@ -171,7 +171,7 @@ def _kernel_pair(X, Y, kernel, gamma, min_samples):
     kernels, gammas = two_of(kernel), two_of(gamma)
     for one in kernels:
         check_kernel(one)
-    X, Y = check_pair(X, Y, precomputed=[one == "precomputed" for one in kernels], min_samples=min_samples)
+    X, Y = check_pair(X, Y, by=kernels, min_samples=min_samples)
     linear = all(one in ("linear", "dot") for one in kernels)
     return *(Kernel(Z, one, g) for Z, one, g in zip((X, Y), kernels, gammas)), linear
 

@@ -17,18 +17,19 @@ ROWS = 2**19
 # Distances and kernels that differ by less than so many units of rounding are equal: which one a matrix product makes
 # the smaller depends on where a row stands.
 TIE = 16 * np.finfo(np.float64).eps
+# Fourth powers of larger and of smaller numbers, which HSIC is made of, overflow or vanish.
+_SIZES = 1e-75, 1e75
+_FREE_OF_SCALE = ("cosine", "correlation")
 
 
-def check_pair(X, Y, *, precomputed=(False, False), min_samples=3):
+def check_pair(X, Y, *, by=(None, None), min_samples=3):
     """`X` and `Y` as two finite tables of the same samples; a tensor takes the other to its device.
 
-    Raises ValueError for NaN or infinity, unequal numbers of rows, too few rows, and tables whose rows are all equal;
-    for precomputed matrices also where they are not square or not symmetric.
+    `by` are the metrics or kernels that rows are compared by, if any. Raises ValueError for NaN or infinity, unequal
+    numbers of rows, too few rows, tables whose rows are all equal, and numbers so large or small that their products
+    overflow or vanish; for precomputed matrices also where they are not square or not symmetric.
     """
-    X, Y = (
-        check_side(Z, name, precomputed=given, min_samples=min_samples)
-        for Z, name, given in zip((X, Y), ("X", "Y"), precomputed)
-    )
+    X, Y = (check_side(Z, name, by=one, min_samples=min_samples) for Z, name, one in zip((X, Y), ("X", "Y"), by))
     check_equal_rows(X, Y)
     if is_tensor(X) != is_tensor(Y):
         X, Y = (X if is_tensor(X) else like(X, Y)), (Y if is_tensor(Y) else like(Y, X))
@@ -41,18 +42,24 @@ def check_equal_rows(X, Y):
         raise ValueError(f"Row i of X and of Y must be one sample, but X has {X.shape[0]} rows and Y {Y.shape[0]}.")
 
 
-def check_side(X, name, *, precomputed=False, min_samples=3):
+def check_side(X, name, *, by=None, min_samples=3):
     """One of the two tables of `check_pair`."""
     X = check_view(X.detach() if hasattr(X, "detach") else X, label=f"{name}: ", min_samples=min_samples,
                    estimator="this metric")  # fmt: skip
     X = astype(X, float_dtype(X)) if is_tensor(X) else np.asarray(X)
-    if precomputed:
+    if isinstance(by, str) and by == "precomputed":
         return check_square(X, name)
     xp = namespace(X)
     high, low = xp.max(X, axis=0), xp.min(X, axis=0)
     size = xp.where(abs(high) > abs(low), abs(high), abs(low))
     if bool(xp.all(high - low <= 8 * xp.finfo(X.dtype).eps * size)):
         raise ValueError(f"{name} is constant: all its rows are equal, so there is no geometry to compare.")
+    largest = float(xp.max(size))
+    if not callable(by) and by not in _FREE_OF_SCALE and not _SIZES[0] <= largest <= _SIZES[1]:
+        raise ValueError(
+            f"{name} has values of the size of {largest:.3g}, and products of such numbers overflow or vanish: bring "
+            "it to another unit."
+        )
     return X
 
 

@@ -190,7 +190,7 @@ def neighbor_pair(X, Y, k, metric, chunk_size):
     metrics = two_of(metric)
     for one in metrics:
         check_metric(one)
-    X, Y = check_pair(X, Y, precomputed=[isinstance(one, str) and one == "precomputed" for one in metrics])
+    X, Y = check_pair(X, Y, by=metrics)
     k, chunk_size = check_neighbors(k, X.shape[0]), check_chunk_size(chunk_size)
     return tuple(find_neighbors(Z, one, k, chunk_size) for Z, one in zip((X, Y), metrics))
 

@@ -92,7 +92,7 @@ class _Neighbors(_Steps):
 
     def side(self, X, name):
         metric = self.setting("metric", name)
-        X = check_side(X, name, precomputed=isinstance(metric, str) and metric == "precomputed")
+        X = check_side(X, name, by=metric)
         return find_neighbors(X, metric, check_neighbors(self.options["k"], X.shape[0]), self.chunk_size)
 
 
@@ -127,7 +127,7 @@ class _Cknna(_Steps):
 
     def side(self, X, name):
         kernel = self.setting("kernel", name)
-        X = check_side(X, name, precomputed=kernel == "precomputed", min_samples=4)
+        X = check_side(X, name, by=kernel, min_samples=4)
         k = check_neighbors(self.options["k"], X.shape[0])
         if k < 2:
             raise ValueError(f"k must be at least 2, got {k}.")
@@ -191,7 +191,7 @@ class _CkaSide:
 class _Cka(_Cknna):
     def side(self, X, name):
         kernel, debiased = self.setting("kernel", name), self.options["debiased"]
-        X = check_side(X, name, precomputed=kernel == "precomputed", min_samples=4 if debiased else 2)
+        X = check_side(X, name, by=kernel, min_samples=4 if debiased else 2)
         return _CkaSide(Kernel(X, kernel, self.setting("gamma", name)), debiased)
 
     def score(self, a, b, permutation=None):
@@ -237,7 +237,8 @@ class _Recomputed:
         self.precomputed = [any(isinstance(s[i], str) and s[i] == "precomputed" for s in settings) for i in (0, 1)]
 
     def side(self, X, name):
-        X = check_side(X, name, precomputed=self.precomputed[name == "Y"], min_samples=2)
+        by = "precomputed" if self.precomputed[name == "Y"] else self.function  # which looks at the rest itself
+        X = check_side(X, name, by=by, min_samples=2)
         return astype(X, namespace(X).float64) if is_tensor(X) and X.dtype != namespace(X).float32 else X
 
     def n_samples(self, side):

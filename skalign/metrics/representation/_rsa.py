@@ -79,7 +79,7 @@ def rsa(
     metrics = two_of(metric)
     check_options(metrics, compare)
     X, Y = (square_form(Z) if one == "precomputed" else Z for Z, one in zip((X, Y), metrics))
-    X, Y = check_pair(X, Y, precomputed=[one == "precomputed" for one in metrics])
+    X, Y = check_pair(X, Y, by=metrics)
     n, chunk_size = X.shape[0], check_chunk_size(chunk_size)
     first, second = (dissimilarities(Z, one) for Z, one in zip((X, Y), metrics))
     step = chunk_size or CHUNK // n
@@ -203,7 +203,7 @@ def _in_chunks(first, second, n, step, centred):
 
 def compared_matrix(X, metric, compare, name, chunk_size=None):
     """The dissimilarities as a matrix of norm 1, such that the sum of a product of two is the score."""
-    X = check_side(square_form(X) if metric == "precomputed" else X, name, precomputed=metric == "precomputed")
+    X = check_side(square_form(X) if metric == "precomputed" else X, name, by=metric)
     n = X.shape[0]
     part = dissimilarities(X, metric)
     if compare == "spearman":

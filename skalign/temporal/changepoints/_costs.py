@@ -203,7 +203,7 @@ class RbfCost(Cost):
     def _fit(self, signal):
         if self.gamma is not None and not 0 < self.gamma < np.inf:
             raise ValueError(f"gamma has to be positive, got {self.gamma}.")
-        self.signal_ = np.array(signal)  # kernels are compiled for arrays that may be written
+        self.signal_ = signal = signal - signal.mean(axis=0)  # large levels would cancel
         self.gamma_ = self.gamma
         if self.gamma is None:
             some = signal[:: -(-len(signal) // 2000)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,8 @@ POOLINGS = {
 
 def as_poolings(pooling):
     """Functions of a segment, by name, from a name, a callable or a sequence of them."""
-    given = [pooling] if isinstance(pooling, str) or callable(pooling) else list(pooling)
+    several = isinstance(pooling, Iterable) and not isinstance(pooling, str) and not callable(pooling)
+    given = list(pooling) if several else [pooling]
     if not given:
         raise ValueError("pooling names nothing to pool segments by.")
     functions: dict[str, Any] = {}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Rows, Self
+from ...views import Views
 from ._costs import QUADRATIC, L2Cost, pack
 from ._cutting import check_magnitude, shortest_segment
 from ._input import as_signals
@@ -107,6 +108,8 @@ class StreamMixin:
         squared = isinstance(self.cost, L2Cost) or (isinstance(self.cost, str) and self.cost == "l2")
         if not squared or not exact or self.penalty_scale == "learn":
             raise ValueError("partial_fit needs cost='l2', an exact search, a penalty and a scale that is a number.")
+        if isinstance(X, Views):
+            raise TypeError("partial_fit goes on with one collection of streams: a segmenter for each view, please.")
         streams = getattr(self, "_streams", None)
         n_channels = None if streams is None else self.n_features_in_
         chunks = as_signals(X, owner=type(self).__name__, n_channels=n_channels)
