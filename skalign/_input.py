@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Set
+from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
@@ -54,7 +56,8 @@ def check_view(
     plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype in (np.float64, np.float32)
     plain = plain and X.shape[0] >= max(min_samples, 1) and X.shape[1] > 0
     if owner is not None and not (plain and not hasattr(owner, "feature_names_in_")):
-        _check_feature_names(owner, X, reset=reset)
+        with _labelled(label):
+            _check_feature_names(owner, X, reset=reset)
     if plain:
         table = X  # scikit-learn's checks, none of which could object, take longer than a small fit
     elif lazy:
@@ -69,7 +72,7 @@ def check_view(
                 f"{label}holds strings, where numbers are needed: put a vectorizer for it into PerView. "
                 "Labels are not a view; they go into y beside Views."
             )
-        try:
+        with _labelled(label, lambda error: "could not convert string" in str(error) or not _is_flat(X)):
             table = check_array(
                 X,
                 accept_sparse="csr" if accept_sparse else False,
@@ -80,10 +83,6 @@ def check_view(
                 ensure_min_features=1,
                 estimator=estimator,
             )
-        except ValueError as error:
-            unready = "could not convert string" in str(error) or np.ndim(X) > 2
-            hint = ". Put a transformer into PerView that makes a table of numbers of it." if unready else ""
-            raise ValueError(f"{label}{str(error).rstrip('.') if hint else error}{hint}") from None
     if not lazy:
         check_finite(table, label)
     elif not reset:
@@ -119,8 +118,27 @@ def check_sample_shape(shape, expected, label, estimator):
     )
 
 
+@contextmanager
+def _labelled(label, unready=lambda error: False):
+    """Errors with the view in front, and with advice where what came in is no table yet."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        hint = ". Put a transformer into PerView that makes a table of numbers of it." if unready(error) else ""
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{label}{str(error).rstrip('.') if hint else error}{hint}") from None
+
+
+def _is_flat(X):
+    """Whether rows are numbers behind each other, all of one length."""
+    try:
+        return np.ndim(X) <= 2
+    except ValueError:
+        return False
+
+
 def _holds_text(X):
-    first = X[0]
+    first = np.asarray(X)[0] if isinstance(X, np.matrix) else X[0]  # a row of a matrix is a matrix again
     while isinstance(first, (list, np.ndarray)) and np.ndim(first) > 0 and len(first):
         first = first[0]
     return isinstance(first, (str, bytes))
@@ -169,6 +187,8 @@ def with_rows(X):
 def as_view(y, warn=False):
     """The second argument as a table: one column where it has one dimension, which hints at a misunderstanding."""
     y = with_rows(y)
+    if not hasattr(y, "__len__") or isinstance(y, (str, bytes, Mapping, Set)):
+        raise ValueError(f"View 'y' is a {type(y).__name__}, where a table with a row for every sample is needed.")
     shape = getattr(y, "shape", None)
     one_dimensional = len(shape) == 1 if shape is not None else not len(y) or np.ndim(y[0]) == 0
     if not one_dimensional:

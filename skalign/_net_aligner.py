@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -194,23 +194,39 @@ class NetAlignerMixin(TrainingOptionsMixin, PairedAlignerMixin):
             least = 2 if name == "batch_size" else 1
             if not is_whole(value, least):
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-        bounds = {
-            "learning_rate": self.learning_rate > 0 if isinstance(self.learning_rate, Real) else False,
-            "weight_decay": self.weight_decay >= 0 if isinstance(self.weight_decay, Real) else False,
-            "tol": self.tol >= 0 if isinstance(self.tol, Real) else False,
-            "validation_fraction": 0 < self.validation_fraction < 1,
-            "encode_batch_size": self.encode_batch_size is None or is_whole(self.encode_batch_size, 1),
-            "mixed_precision": self.mixed_precision in (True, False, "bf16", "fp16"),
-            "gradient_clip": self.gradient_clip is None or self.gradient_clip > 0,
-            "early_stopping": self.early_stopping in (True, False, "auto"),
-            "standardize": self.standardize in ("feature", "view", False),
-            "learning_rate_schedule": callable(self.learning_rate_schedule) or self.learning_rate_schedule in SCHEDULES,
+        schedule = self.learning_rate_schedule
+        wanted = {
+            "learning_rate": (_is_number(self.learning_rate, above=0), "a number greater than 0"),
+            "weight_decay": (_is_number(self.weight_decay), "a number of at least 0"),
+            "tol": (_is_number(self.tol), "a number of at least 0"),
+            "validation_fraction": (
+                _is_number(self.validation_fraction, above=0) and self.validation_fraction < 1,
+                "a number between 0 and 1",
+            ),
+            "encode_batch_size": (
+                self.encode_batch_size is None or is_whole(self.encode_batch_size, 1),
+                "None or a whole number of at least 1",
+            ),
+            "mixed_precision": (self.mixed_precision in (True, False, "bf16", "fp16"), "a bool, 'bf16' or 'fp16'"),
+            "gradient_clip": (
+                self.gradient_clip is None or _is_number(self.gradient_clip, above=0),
+                "None or a number greater than 0",
+            ),
+            "early_stopping": (self.early_stopping in (True, False, "auto"), "a bool or 'auto'"),
+            "standardize": (self.standardize in ("feature", "view", False), "'view', 'feature' or False"),
+            "learning_rate_schedule": (callable(schedule) or schedule in SCHEDULES, f"a function or of {[*SCHEDULES]}"),
+            "verbose": (isinstance(self.verbose, (Integral, np.bool_)) and self.verbose >= 0, "0, 1 or 2"),
         }
-        for name, good in bounds.items():
+        for name, (good, what) in wanted.items():
             if not good:
-                raise ValueError(f"{name}={getattr(self, name)!r} is out of range: see the documentation.")
+                raise ValueError(f"{name} must be {what}, got {getattr(self, name)!r}.")
         if self.callbacks is not None and not isinstance(self.callbacks, (list, tuple)):
             raise ValueError(f"callbacks must be a list of skorch callbacks, got {self.callbacks!r}.")
+
+
+def _is_number(value, above=None):
+    """Whether `value` is a number of at least 0, or greater than `above`."""
+    return isinstance(value, Real) and (value >= 0 if above is None else value > above)
 
 
 def require_packages(owner):

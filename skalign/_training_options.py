@@ -25,6 +25,11 @@ class TrainingOptionsMixin:
             n_held_out = 0
         if n_held_out == 0:
             return np.arange(n_rows), np.arange(0)
+        if n_held_out >= n_rows:
+            raise ValueError(
+                f"early_stopping holds out {n_held_out} of {n_rows} rows, and none is left to train on: take more "
+                "rows, a smaller validation_fraction, or early_stopping=False."
+            )
         if groups is not None and (groups.max() + 1) * fraction >= _FEWEST_TO_VALIDATE:
             chosen = rng.permutation(groups.max() + 1)[: round(fraction * (groups.max() + 1))]
             held_out = np.isin(groups, chosen)

@@ -258,12 +258,18 @@ def test_verbose(aligner, views, capfd):
         ("weight_decay", -1.0), ("validation_fraction", 1.0), ("gradient_clip", 0.0), ("early_stopping", "maybe"),
         ("learning_rate_schedule", "step"), ("standardize", "yes"), ("encoder", "transformer"), ("encoder", 3),
         ("hidden_layer_sizes", (0,)), ("activation", "sin"), ("dropout", 1.0), ("input_noise", -0.1), ("tol", -1.0),
+        ("validation_fraction", None), ("gradient_clip", "a"), ("verbose", None), ("verbose", -1), ("tol", "small"),
         ("callbacks", "log"), ("hidden_layer_sizes", {"a": (4,)}), ("encoder", {"a": "mlp", "b": "mlp", "c": "mlp"}),
     ],
 )  # fmt: skip
 def test_bad_parameters_are_named(aligner, views, name, value):
     with pytest.raises(ValueError, match=name):
         aligner.set_params(**{name: value}).fit(views)
+
+
+def test_rows_that_are_all_held_out(aligner, views):
+    with pytest.raises(ValueError, match=r"holds out 2 of 2 rows.*early_stopping=False"):
+        aligner.set_params(early_stopping=True).fit(views[:2])
 
 
 def test_missing_packages_are_named(aligner, views, monkeypatch):

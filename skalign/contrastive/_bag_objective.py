@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from .._backend import to_numpy
 from .._bags import as_bags, on_elements
+from .._derivatives import first_derivative_only
 from ..transport._bag_costs import solve_bags
 from ._bags import holds_any_bags
 from ._objective import ContrastiveObjective
@@ -97,14 +97,16 @@ class _Transport(torch.autograd.Function):
     @staticmethod
     def forward(ctx, costs, offsets_a, offsets_b, epsilon):
         solved = solve_bags(to_numpy(costs), offsets_a, offsets_b, epsilon, _TOLERANCE, _MOST_SWEEPS, plans=True)
+        values = torch.as_tensor(solved.values, dtype=costs.dtype, device=costs.device)
         ctx.save_for_backward(
             torch.as_tensor(solved.plan, device=costs.device),
             *(_bag_of_element(offsets, costs.device) for offsets in (offsets_a, offsets_b)),
+            values,
         )
-        return torch.as_tensor(solved.values, dtype=costs.dtype, device=costs.device)
+        return values
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only
     def backward(ctx, grad):
-        plan, rows, columns = ctx.saved_tensors
+        plan, rows, columns, _ = ctx.saved_tensors
         return plan * grad[rows][:, columns], None, None, None

@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from .._derivatives import first_derivative_only
 from .._input import is_whole
 
 # Powers of 2 cost a third of powers of e in torch on CPUs, so logits are taken to base 2.
@@ -122,7 +122,7 @@ class InfoNCE(torch.autograd.Function):
         return ((rows - share * right).mean() + (cols - share * right).mean()) / (2 * _LOG2_E)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only
     def backward(ctx, grad):
         A, B, scale, rows, cols = ctx.saved_tensors
         gradients, targets = _Gradients(A, B, ctx.needs_input_grad), _Targets(ctx.groups)
@@ -191,14 +191,16 @@ class SigmoidSum(torch.autograd.Function):
                 targets.negate(L.sigmoid_(), part)
                 torch.sum(L, 1, out=slopes[part])
                 gradients.add(part, L)
+        total = totals.sum()
         if gradients is not None:
-            ctx.save_for_backward(*gradients.finish(scale), slopes.sum())
-        return totals.sum()
+            ctx.save_for_backward(*gradients.finish(scale), slopes.sum(), total)
+        return total
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only
     def backward(ctx, grad):
-        return *(None if g is None else grad * g for g in ctx.saved_tensors), None, None
+        *gradients, _ = ctx.saved_tensors
+        return *(None if g is None else grad * g for g in gradients), None, None
 
 
 class _Targets:

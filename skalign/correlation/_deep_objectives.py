@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import torch
 
+from .._derivatives import first_derivative_only
+
 # A covariance plus this part of its mean variance is positive definite in spite of rounding.
 _LEAST_RIDGE = 1e-12
 # Variance of a unit that is zero but for rounding, relative to its squared mean: more than float64 sums leave behind.
@@ -45,14 +47,15 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def forward(ctx, H, weight):
         centered = H - H.mean(dim=0)
-        ctx.save_for_backward(centered)
+        covariance = centered.T @ centered / weight
+        ctx.save_for_backward(centered, covariance)
         ctx.weight = weight
-        return centered.T @ centered / weight
+        return covariance
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_derivative_only
     def backward(ctx, gradient):
-        (centered,) = ctx.saved_tensors
+        centered, _ = ctx.saved_tensors
         return centered @ ((gradient + gradient.T) / ctx.weight), None
 
 
@@ -162,11 +165,12 @@ class _NuclearNorm(torch.autograd.Function):
     def forward(ctx, T):
         # The SVD raises an error on NaN, which here should come out as NaN, as in the other objectives.
         U, s, Vh = torch.linalg.svd(T.nan_to_num(0.0, 0.0, 0.0), full_matrices=False)
-        ctx.save_for_backward((U * (s > _LEAST_CORRELATION)[:, None, :]) @ Vh)
-        return s.sum() + 0.0 * T.sum()
+        total = s.sum() + 0.0 * T.sum()
+        ctx.save_for_backward((U * (s > _LEAST_CORRELATION)[:, None, :]) @ Vh, total)
+        return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_derivative_only
     def backward(ctx, gradient):
         return gradient * ctx.saved_tensors[0]
 

@@ -227,29 +227,20 @@ def _soft_minimum():
     """The differentiable function of a batch of cost matrices; made on demand, as torch takes long to load."""
     import torch
 
+    from .._derivatives import first_derivative_only
+
     class SoftMinimum(torch.autograd.Function):
         @staticmethod
         def forward(ctx, costs, warping, ns, ms, wavefront):
             solve = _wavefront if wavefront else _by_kernel
             values, ctx.alignments = solve(costs.detach(), warping, ns, ms, ctx.needs_input_grad[0])
-            ctx.save_for_backward(costs)
+            ctx.save_for_backward(values)
             return values
 
         @staticmethod
+        @first_derivative_only
         def backward(ctx, grad):
-            (costs,) = ctx.saved_tensors
-            return FirstDerivative.apply(grad[:, None, None] * ctx.alignments, costs), None, None, None, None
-
-    class FirstDerivative(torch.autograd.Function):
-        """The gradient, which depends on the costs: without this it would pass for a constant in a second one."""
-
-        @staticmethod
-        def forward(ctx, gradient, costs):
-            return gradient.view_as(gradient)
-
-        @staticmethod
-        def backward(ctx, grad):
-            raise RuntimeError("soft_dtw has a first derivative only: its gradient cannot be derived again.")
+            return grad[:, None, None] * ctx.alignments, None, None, None, None
 
     return SoftMinimum
 

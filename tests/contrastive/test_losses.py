@@ -464,3 +464,15 @@ print(step(12288))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     megabytes = np.array(done.stdout.split(), dtype=float)[0] / 1024  # kilobytes on Linux
     assert megabytes < 300, f"{megabytes:.0f} MB"
+
+
+@pytest.mark.parametrize("call", ["info_nce(A, B, s, chunk_size=2)", "siglip(A, B, s, b, chunk_size=2)"])
+def test_second_derivatives_of_chunks_are_refused(call):
+    A, B = torch.randn(2, 5, 3, dtype=torch.double, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    names = vars(losses) | {"A": A, "B": B, "s": torch.tensor(3.0), "b": torch.tensor(-1.0)}
+    gradients = torch.autograd.grad(eval(call, names), (A, B), create_graph=True)
+    with pytest.raises(RuntimeError, match="first derivative only"):
+        gradients[0].sum().backward()
+    with pytest.raises(RuntimeError, match="first derivative only"):
+        torch.autograd.functional.hessian(lambda x: eval(call, names | {"A": x}), A.detach())
+    assert torch.autograd.functional.hessian(lambda x: eval(call.replace("2)", "None)"), names | {"A": x}), A).any()

@@ -382,3 +382,10 @@ def test_smallest_batch_gives_gradients(name):
 def test_smallest_batch_of_an_unknown_objective():
     with pytest.raises(ValueError, match="Unknown objective 'ccca'"):
         smallest_batch("ccca", 2)
+
+
+@pytest.mark.parametrize("objective", [cca_loss, nuclear_loss, ey_loss, barlow_loss, vicreg_loss])
+def test_second_derivatives_are_refused(objective):
+    X, Y = torch.randn(2, 20, 3, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(RuntimeError, match="first derivative only|differentiate twice"):
+        torch.autograd.functional.hessian(lambda Z: objective([Z, Y]), X)
