@@ -230,7 +230,7 @@ def _check_output(module, shape, n_outputs, label):
     if not isinstance(Z, torch.Tensor) or Z.shape != (2, n_outputs):
         got = tuple(Z.shape) if isinstance(Z, torch.Tensor) else type(Z).__name__
         raise ValueError(
-            f"{label}For 2 samples the encoder must give a tensor of shape (2, n_components) = (2, {n_outputs}); "
+            f"{label}The encoder must give {n_outputs} numbers a sample, a tensor of shape {(2, n_outputs)} for 2; "
             f"it gave {got}."
         )
 
