@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 
@@ -10,6 +12,7 @@ from ..metrics.similarity import _squared_distances, unit_rows
 
 _BLOCK_ENTRIES = 2**17  # entries of a block of costs: about what the second level cache holds
 _BLOCK_ENTRIES_ON_DEVICE = 2**26
+_MOST_ROUNDING = 1e-3  # of the costs between tables, as a part of how they vary
 _IN_NAMESPACE = ("sqeuclidean", "euclidean", "cosine")
 
 
@@ -71,10 +74,22 @@ class PointCost(_OfReference):
             raise ValueError(f"metric={metric!r} is not available for tensors: take one of {list(_IN_NAMESPACE)}.")
 
     def _check_squares(self):
-        """Raise where squares vanish though points do not: all costs would be 0, and every plan as good."""
+        """Raise where squares vanish though points do not: all costs would be 0, and every plan as good.
+
+        Warn where both tables lie so far from each other that rounding hides which rows are near.
+        """
         xp = namespace(self._Y)
         some, limits = xp.concat([self._x2, self._y2]), xp.finfo(self.dtype)
         if float(xp.max(some)) > 1e3 * limits.smallest_normal:
+            gap = float(xp.sum(xp.mean(self._X, axis=0) ** 2))
+            spread = float(xp.mean(self._x2)) - gap + float(xp.mean(self._y2))
+            if limits.eps * gap > _MOST_ROUNDING * spread and max(self.shape) > 1:
+                warnings.warn(
+                    f"The collections lie so far apart, beside their spread, that rounding in {limits.dtype} hides "
+                    "which rows are near. Subtract the mean of each, if it means nothing.",
+                    UserWarning,
+                    stacklevel=4,
+                )
             return
         if bool(xp.any(self._X != 0)) or bool(xp.any(self._Y != 0)):
             raise ValueError(

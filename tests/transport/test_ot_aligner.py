@@ -714,6 +714,18 @@ def test_hard_input(method):
                         rtol=1e-2, atol=1e-2)  # fmt: skip
 
 
+@pytest.mark.parametrize(("dtype", "near", "far"), [("float32", 10.0, 1e3), ("float64", 1e4, 1e8)])
+def test_collections_too_far_apart_for_the_precision(dtype, near, far):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    aligner = OTAligner(method="exact")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = aligner.fit(X.astype(dtype), (X[::-1] + near).astype(dtype)).predict(X.astype(dtype))
+    assert_array_equal(found, np.arange(60)[::-1])
+    with pytest.warns(UserWarning, match=f"so far apart.* rounding in {dtype}"):
+        aligner.fit(X.astype(dtype), (X[::-1] + far).astype(dtype))
+
+
 def test_costs_that_overflow_are_refused():
     X, Y = clouds()
     with pytest.raises(ValueError, match="not finite"), np.errstate(all="ignore"):
