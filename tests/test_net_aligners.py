@@ -261,7 +261,7 @@ def test_a_device_that_is_not_there(aligner, views):
 def test_few_rows_held_out_on_demand(aligner, views):
     aligner.set_params(early_stopping=True)
     assert len(aligner.fit(views[:12]).validation_scores_) == 10  # 2 rows: one has no score
-    with pytest.raises(ValueError, match="training rows"):
+    with pytest.raises(ValueError, match="none is left to train on"):
         aligner.set_params(validation_fraction=0.99).fit(views[:12])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from ._ties import TiedRanks, expected_average_precision
 class Chunk(NamedTuple):
     """Scores of some queries."""
 
-    scores: object  # (n_queries, n_candidates), float64
-    right: object  # (n_queries, w), scores of the right answers; rows with fewer repeat one of them
-    valid: object  # (n_queries, w), False at repetitions
+    scores: Any  # (n_queries, n_candidates), float64
+    right: Any  # (n_queries, w), scores of the right answers; rows with fewer repeat one of them
+    valid: Any  # (n_queries, w), False at repetitions
     rounding: tuple  # (relative, absolute) tolerance: a tie is |s - t| <= relative |t| + absolute
 
     def bounds(self, values):
