@@ -208,7 +208,7 @@ def test_the_users_module_stays_as_it_was():
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (Conv(n_components=4), r"View 'image'.*\(2, n_components\) = \(2, 3\).*gave \(2, 4\)"),
+        (Conv(n_components=4), r"View 'image'.*3 numbers a sample.*\(2, 3\).*gave \(2, 4\)"),
         (torch.nn.Conv2d(7, 1, 3), r"View 'image'.*failed on samples of the shape \(2, 6, 6\)"),
         (lambda shape, n: "a net", r"View 'image'.*gave a str, not a torch module"),
         (lambda shape: Conv(shape), r"View 'image'.*factory"),
