@@ -25,6 +25,8 @@ def _anchors(page):
 def _exists(page, target):
     path, _, anchor = target.partition("#")
     found = (page.parent / path).resolve() if path else page
+    if found == DOCS / "benchmarks.md" and DOCS in page.parents:
+        return False  # no page of the site: measured.md shows it
     if found.parent == DOCS / "auto_examples":  # made from an example when the pages are built
         return found.stem == "index" or (ROOT / "examples" / f"{found.stem}.py").exists()
     if found.parent == DOCS / "auto_examples" / "images":
