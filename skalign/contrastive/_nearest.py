@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import isqrt
-
 import numpy as np
 
 from .._backend import astype, is_numpy, like, namespace, to_numpy
+from ..metrics._counting import kth_bound
 from ..metrics.similarity import apply_similarity, batches
 
 _TILE, _WIDTH = 2**21, 4096  # numbers in a tile, 16 MB in float64, and its columns
@@ -67,7 +66,7 @@ def _lengths(Z):
 
 def _of_first(S, k, rounding):
     """Best k of the first tile, which has k columns at least."""
-    bound = _lower_bound(S, k) if is_numpy(S) else to_numpy(S.topk(k, dim=1).values[:, -1])
+    bound = kth_bound(S, k) if is_numpy(S) else to_numpy(S.topk(k, dim=1).values[:, -1])
     inside = _column(bound - _tolerance(bound, rounding), S) <= S
     counts = to_numpy(inside.sum(1))
     crowded = np.flatnonzero(counts > 4 * k + _CROWD)
@@ -141,15 +140,6 @@ def _nonzero(inside):
     if is_numpy(inside):
         return np.divmod(np.flatnonzero(inside), inside.shape[1])  # in two dimensions it takes several times as long
     return inside.nonzero(as_tuple=True)
-
-
-def _lower_bound(S, k):
-    """For each row a bound that at least k of its entries reach, and few more."""
-    # At least k entries reach the k-th largest maximum of a block: a fraction of the time of a partition of the row.
-    n_rows, n_columns = S.shape
-    size = isqrt(n_columns // k)
-    blocks = S[:, : n_columns // size * size].reshape(n_rows, size, -1).max(axis=1)
-    return np.partition(blocks, -k, axis=1)[:, -k]
 
 
 def _tolerance(values, rounding):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .._backend import astype, is_tensor, like, namespace, to_numpy
+from .._input import is_whole
 from .._typing import Array, ArrayLike, Rows, Self
 from ..metrics.similarity import unit_rows
 from ._prefit import PrefitAligner, embed, rows_of
@@ -241,7 +242,7 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         """
         cosines = self._cosines(X)
         n_classes = len(self.classes_)
-        if not isinstance(k, Integral) or isinstance(k, bool) or not 1 <= k <= n_classes:
+        if not is_whole(k, 1) or k > n_classes:
             raise ValueError(f"k must be a whole number from 1 to the number of classes, {n_classes}; got {k!r}.")
         order = np.argsort(-to_numpy(cosines), axis=1, kind="stable")[:, :k]
         P = np.take_along_axis(to_numpy(self._softmax(cosines)), order, axis=1)

@@ -19,6 +19,7 @@ import numpy as np
 
 from .._backend import cholesky, eigh, is_numpy, namespace, solve_triangular, svd, to_numpy
 from .._input import is_whole
+from ._canonical import check_choice
 
 _EPS = np.finfo(np.float64).eps
 # The error of a correlation is about 10 eps over the least pivot of the scaled covariance matrix: 1e-9 at worst.
@@ -50,8 +51,7 @@ class Whitening:
 
 def check_solver(solver, rank):
     """Raise unless `solver` and its `randomized_rank` are such as `CCA` documents."""
-    if not isinstance(solver, str) or solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {list(SOLVERS)}, got {solver!r}.")
+    check_choice("solver", solver, SOLVERS)
     if not is_whole(rank, 1):
         raise ValueError(f"randomized_rank must be a whole number of at least 1, got {rank!r}.")
 

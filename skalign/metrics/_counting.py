@@ -11,6 +11,13 @@ from .._backend import is_numpy, like, namespace, to_numpy
 from ._ties import TiedRanks, expected_average_precision
 
 
+def tie_bounds(values, rounding):
+    """The lowest and the highest score that tie with `values`, see `Chunk`."""
+    relative, absolute = rounding
+    tolerance = relative * abs(values) + absolute
+    return values - tolerance, values + tolerance
+
+
 class Chunk(NamedTuple):
     """Scores of some queries."""
 
@@ -19,15 +26,9 @@ class Chunk(NamedTuple):
     valid: Any  # (n_queries, w), False at repetitions
     rounding: tuple  # (relative, absolute) tolerance: a tie is |s - t| <= relative |t| + absolute
 
-    def bounds(self, values):
-        """The lowest and the highest score that tie with `values`."""
-        relative, absolute = self.rounding
-        tolerance = relative * abs(values) + absolute
-        return values - tolerance, values + tolerance
-
     def ranks(self):
         best = namespace(self.right).max(self.right, axis=1, keepdims=True)
-        low, high = self.bounds(best)
+        low, high = tie_bounds(best, self.rounding)
         better = count_in_rows(self.scores, high, strict=True)
         tied_right = to_numpy((self.valid & (self.right >= low)).sum(1))
         return TiedRanks(better, count_in_rows(self.scores, low, strict=False) - better - tied_right, tied_right)
@@ -39,7 +40,7 @@ class Chunk(NamedTuple):
         lowest = xp.min(self.right, axis=1, keepdims=True)
         right = xp.sort(xp.where(self.valid, self.right, lowest), axis=1)
         valid = np.arange(right.shape[1]) >= right.shape[1] - n_right[:, None]
-        low, high = self.bounds(right)
+        low, high = tie_bounds(right, self.rounding)
         above, tied = _places(self.scores, low, high)
         right_above, right_tied = _places(xp.where(like(valid, right), right, lowest - xp.inf), low, high)
         return expected_average_precision(above, tied * valid, right_above, right_tied, n_right)
@@ -78,17 +79,26 @@ def _places(scores, low, high):
     return scores.shape[1] - up_to_high, up_to_high - search(low, "left")
 
 
+def kth_bound(scores, k):
+    """A number for each row that at least `k` of its entries reach, and few more; of a numpy array."""
+    # The k-th largest of the maxima of some blocks of columns, in a fraction of the time of a partition of all entries.
+    n_rows, n_columns = scores.shape
+    size = isqrt(n_columns // k)
+    width = n_columns // size
+    if scores.flags.c_contiguous:
+        highest = scores[:, : size * width].reshape(n_rows, size, width).max(axis=1)
+    else:  # the transpose of a matrix is read as it lies in memory
+        highest = scores[:, :width].copy(order="K")
+        for block in range(1, size):
+            np.maximum(highest, scores[:, block * width : (block + 1) * width], out=highest)
+    return np.partition(highest, width - k, axis=1)[:, width - k]
+
+
 def mean_of_largest(S, k):
-    n_rows, n_columns = S.shape
-    k = min(k, n_columns)
+    k = min(k, S.shape[1])
     if not is_numpy(S):
         return S.topk(k, dim=1).values.mean(dim=1)
-    # Cut a row into blocks: at least k entries reach the k-th largest maximum of a block, and few more do. This
-    # leaves little to sort, and takes a fraction of the time of a partition of the row.
-    size = isqrt(n_columns // k)
-    blocks = S[:, : n_columns // size * size].reshape(n_rows, size, -1).max(axis=1)
-    bounds = np.partition(blocks, -k, axis=1)[:, -k]
-    return np.array([np.sort(row[row >= bound])[-k:].mean() for row, bound in zip(S, bounds)])
+    return np.array([np.sort(row[row >= bound])[-k:].mean() for row, bound in zip(S, kth_bound(S, k))])
 
 
 def log_sum_exp(S):

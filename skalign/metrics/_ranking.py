@@ -11,7 +11,7 @@ from sklearn.utils.extmath import row_norms
 
 from .._backend import astype, is_numpy, is_tensor, like, namespace, to_numpy
 from .._input import is_whole
-from ._counting import Chunk, count_in_columns, log_sum_exp, mean_of_largest
+from ._counting import Chunk, count_in_columns, log_sum_exp, mean_of_largest, tie_bounds
 from ._ties import TiedRanks
 from .similarity import apply_similarity, batches, check_rows, check_similarity_name, check_two, unit_rows
 
@@ -192,8 +192,8 @@ class Ranking:
     def _ranks_of_matches(self):
         """Ranks both ways where row i of one side is the right answer to row i of the other."""
         matches, parts, better, at_least = self._matches(), [], 0, 0
-        every = Chunk(None, matches[:, None], None, self._rounding("b_to_a", slice(None), None))
-        low, high = (bound[:, 0] for bound in every.bounds(every.right))
+        rounding = self._rounding("b_to_a", slice(None), None)
+        low, high = (bound[:, 0] for bound in tie_bounds(matches[:, None], rounding))
         for queries in self._batches("a_to_b"):
             scores = self._scores("a_to_b", queries)
             if self.matrix is None:  # rounding differs by the place in a product

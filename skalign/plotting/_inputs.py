@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend import to_numpy
-from .._input import check_view
+from .._input import check_view, is_whole
 from ..base import ARRAY_NAMES
 from ..temporal._sequences import check_sequences
 from ..views import Views
@@ -91,7 +89,7 @@ def check_names(names, owner):
 def one_of(X, sample, owner):
     """The sample at a position, as a collection of one."""
     n = n_rows(one_row_per_sample(X, "X"))
-    if not isinstance(sample, Integral) or isinstance(sample, bool) or not 0 <= sample < n:
+    if not is_whole(sample, 0) or sample >= n:
         raise ValueError(f"{owner}: sample must be a position from 0 to {n - 1}, got {sample!r}.")
     return _safe_indexing(X, [int(sample)])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -249,7 +248,7 @@ def _plane(points, dims, width):
     except (TypeError, ValueError):
         raise ValueError(f"dims must be two columns or 'pca', got {dims!r}.") from None
     for column in (first, second):
-        if isinstance(column, bool) or not isinstance(column, Integral) or not 0 <= column < width:
+        if not is_whole(column, 0) or column >= width:
             raise ValueError(f"dims must be two columns from 0 to {width - 1} or 'pca', got {dims!r}.")
     names = [f"component {column} of the shared space" for column in (first, second)]
     return {name: Z[:, [first, second]] for name, Z in points.items()}, names

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from numbers import Integral
 
 import numpy as np
 
 from .._backend import is_tensor, like, to_numpy
+from .._input import is_whole
 
 TOPOLOGIES = ("ctc", "hmm")
 
@@ -149,7 +149,7 @@ class LogProbs:
         """ValueError for a blank that is no class."""
         if topology == "ctc":
             least = min(array.shape[1] for array in self.arrays) if self.arrays else np.inf
-            if not isinstance(blank, Integral) or isinstance(blank, bool) or not 0 <= blank < least:
+            if not is_whole(blank, 0) or blank >= least:
                 raise ValueError(f"blank must be a class, from 0 to {least - 1}, got {blank!r}.")
 
     def pack(self, i, kind, *values):

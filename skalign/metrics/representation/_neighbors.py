@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._backend import astype, is_numpy, is_tensor, like, namespace, to_numpy
+from .._counting import kth_bound
 from ..similarity import batches, unit_rows
 from ._input import CHUNK, ROWS, TIE
 from ._kernels import centred_rows, mean_row
-from ._screening import at_least, kth_bound, screened_cosines
+from ._screening import at_least, screened_cosines
 
 # A product of fewer rows with all of X takes the time of reading X.
 _FEWEST = 64

@@ -6,6 +6,7 @@ from math import isqrt
 
 import numpy as np
 
+from .._counting import kth_bound
 from ..similarity import batches
 from ._input import CHUNK, ROWS, TIE
 
@@ -110,17 +111,6 @@ class _Band:
 def _unit_rows(X, inverse, rows):
     out = np.empty(X[rows].shape, dtype=np.float32)
     return np.multiply(X[rows], inverse[rows, None], out=out, casting="same_kind")
-
-
-def kth_bound(scores, k):
-    """A number for each row that at least `k` of its entries reach, and few more."""
-    # The k-th largest of the maxima of some blocks of columns, in a fraction of the time of a partition of all entries.
-    size = isqrt(scores.shape[1] // k)
-    width = scores.shape[1] // size
-    highest = scores[:, :width].copy(order="K")
-    for block in range(1, size):
-        np.maximum(highest, scores[:, block * width : (block + 1) * width], out=highest)
-    return np.partition(highest, width - k, axis=1)[:, width - k]
 
 
 def at_least(scores, bound):
